@@ -1,0 +1,185 @@
+//! The only door to the world: domains, disks, memory, files, time. Everything above it is the same code over [`real::RealHost`] and over [`sim::SimHost`].
+//!
+//! ```text
+//!   execute (steps)                    plan (facts)
+//!        |                                 |
+//!   ---- Host ---------------------------------------  this trait
+//!        |                                 |
+//!   RealHost: Driver (qemu | xen)   Provider (qcow2_internal)   files   guard
+//!        |            |                    |
+//!       QMP       process start      QMP | qemu-img
+//! ```
+//!
+//! Each verb can be repeated: asked again after it was done (or half done, or never answered) it ends in the same state. A verb's error says what happened
+//! and what to do; whether its effect took place is then found out by looking, never from the error.
+
+use std::future::Future;
+use std::time::Duration;
+
+use uuid::Uuid;
+use xensnap::contract::{Disk, DiskTag, Domain, DriverKind, MemoryOut, OperationId, Start};
+use xensnap::wire::{AbsPath, RawJson};
+
+mod error;
+
+pub use error::{HostError, Result};
+
+/// What a running instance of a domain is doing, as its hypervisor says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// The guest executes.
+    Running,
+    /// Paused, by us or by somebody else.
+    Paused,
+    /// Being ended, crashed, suspended, or receiving a migration: named by the word its driver uses. No snapshot can be taken.
+    Other(&'static str),
+}
+
+/// One run of a domain, from its start to its end. A reboot by the toolstack, a restore or a restart is another instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// The domain.
+    pub uuid: Uuid,
+    /// Its name now.
+    pub name: String,
+    /// Its address now.
+    pub domid: u32,
+    /// Who handles it.
+    pub driver: DriverKind,
+    /// Tells this run from any other of the same domain (for `qemu`: process id and its start time).
+    pub run: String,
+    /// What it is doing.
+    pub state: RunState,
+}
+
+/// An image file and what its head says. Sizes in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// Device and inode, `DEV:INODE`.
+    pub file: String,
+    /// The disk's size as the guest sees it.
+    pub virtual_size: u64,
+    /// What the file takes on its file system: bounds the clusters that a snapshot has to touch.
+    pub allocated: u64,
+    /// qcow2's cluster size; 0 for other formats.
+    pub cluster_size: u64,
+    /// The tags of the snapshots inside, ours and others'.
+    pub tags: Vec<String>,
+    /// The backing file, if any.
+    pub backing: Option<String>,
+    /// Whether data lies in an external file.
+    pub external_data: bool,
+    /// Free space on the image's file system, for us.
+    pub free: u64,
+    /// Whether the running QEMU has this very file open (device and inode agree); true when nothing runs.
+    pub same_as_open: bool,
+}
+
+/// A disk of a domain and what is known of its image.
+#[derive(Clone, Debug)]
+pub struct DiskFacts {
+    /// The disk as the config gives it.
+    pub disk: Disk,
+    /// Its image, or why it cannot be looked at.
+    pub image: std::result::Result<ImageFacts, String>,
+}
+
+/// How a running domain's memory can be saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryAbility {
+    /// Whether the guest can run on meanwhile, or why it cannot.
+    pub live: std::result::Result<(), String>,
+    /// Whether memory can be saved at all, or why it cannot.
+    pub paused: std::result::Result<(), String>,
+    /// The guest's RAM in bytes.
+    pub ram: u64,
+    /// Version of what would write the image, and can read it.
+    pub writer: String,
+}
+
+/// All that a plan needs to know of a domain.
+#[derive(Clone, Debug)]
+pub struct DomainFacts {
+    /// The domain.
+    pub uuid: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Who handles it.
+    pub driver: DriverKind,
+    /// Its run, unless it is stopped.
+    pub instance: Option<Instance>,
+    /// Its config, whole.
+    pub config: RawJson,
+    /// Its disks, in the config's order.
+    pub disks: Vec<DiskFacts>,
+    /// Its memory. Absent when it is stopped.
+    pub memory: Option<MemoryAbility>,
+    /// The domain's RAM in bytes, by its config.
+    pub ram: u64,
+    /// Free space where memory images go, in bytes.
+    pub memory_free: u64,
+}
+
+/// How far a long step is, in bytes.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
+
+/// The world. See the module's head for what every verb promises.
+pub trait Host: Send + Sync + 'static {
+    /// All running instances, of every driver.
+    fn instances(&self) -> impl Future<Output = Result<Vec<Instance>>> + Send;
+
+    /// Looks at a domain: `instance` when it runs, `known` as the store knows it (needed when it does not run).
+    fn facts(&self, instance: Option<&Instance>, known: Option<&Domain>) -> impl Future<Output = Result<DomainFacts>> + Send;
+
+    /// The instance again, as it is now; an error of kind `Gone` when that run has ended.
+    fn recheck(&self, instance: &Instance) -> impl Future<Output = Result<Instance>> + Send;
+
+    /// Creates the memory image, empty, 0600, never over an existing file that is not ours; checks its space.
+    fn create_memory_file(&self, out: &MemoryOut) -> impl Future<Output = Result<()>> + Send;
+
+    /// Pauses the guest. Before that the guard knows of it and will release the guest when we die or after `deadline`.
+    fn pause(&self, operation: &OperationId, instance: &Instance, deadline: Duration) -> impl Future<Output = Result<()>> + Send;
+
+    /// Releases the guest if this operation's pause still holds it: exactly once, whoever does it. Returns how long the guest was paused, if it was by us and
+    /// that is known. Not an error when the instance is gone or the guard was first.
+    fn release(&self, operation: &OperationId, instance: &Instance) -> impl Future<Output = Result<Option<Duration>>> + Send;
+
+    /// Releases every pause that an earlier agent left behind; returns the operations whose pauses they were.
+    fn release_leftovers(&self) -> impl Future<Output = Result<Vec<OperationId>>> + Send;
+
+    /// Snapshots all disks, all or none: of the running instance by one QMP transaction, else by the offline tool.
+    fn disks_create(&self, instance: Option<&Instance>, disks: &[DiskTag]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Deletes these snapshots; one that is not there is done already. Finds out by itself whether the domain runs.
+    fn disks_delete(&self, domain: Uuid, disks: &[DiskTag]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Puts a stopped domain's disks back to these snapshots.
+    fn disks_apply(&self, domain: Uuid, disks: &[DiskTag]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Checks that each image is the recorded file and holds the tag; an error of kind `Changed` names the first that does not.
+    fn disks_verify(&self, domain: Uuid, disks: &[DiskTag]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Begins to write memory into the file; returns once its instant is fixed (so that, when `live`, the guest may go on).
+    fn memory_begin(&self, instance: &Instance, out: &MemoryOut) -> impl Future<Output = Result<()>> + Send;
+
+    /// Waits until memory is written; returns the file's size in bytes. Can be asked by an agent that did not begin it.
+    fn memory_complete(&self, instance: &Instance, out: &MemoryOut, progress: Progress<'_>) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Stops writing memory, if it is being written. The guest's run state is left as it is.
+    fn memory_cancel(&self, instance: &Instance) -> impl Future<Output = Result<()>> + Send;
+
+    /// Brings files, and the folders they are in, to the disk.
+    fn sync(&self, paths: &[AbsPath]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes a file and syncs its folder; a missing one is done already.
+    fn remove_file(&self, path: &AbsPath) -> impl Future<Output = Result<()>> + Send;
+
+    /// Ends the domain's run at once, as a power cut does, and returns when none of its processes has an image open. Done already when it does not run.
+    fn end_domain(&self, domain: Uuid) -> impl Future<Output = Result<()>> + Send;
+
+    /// Starts the domain and registers it; the same run when it was started for this already. Outlives the agent.
+    fn start_domain(&self, domain: Uuid, start: &Start) -> impl Future<Output = Result<Instance>> + Send;
+
+    /// Lets go of what is held open for a domain between steps (its QMP socket).
+    fn let_go(&self, domain: Uuid) -> impl Future<Output = ()> + Send;
+}
