@@ -14,6 +14,7 @@
 //! and what to do; whether its effect took place is then found out by looking, never from the error.
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -120,8 +121,8 @@ pub struct DomainFacts {
     pub memory_free: u64,
 }
 
-/// How far a long step is, in bytes.
-pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
+/// How far a long step is: (done, total) in bytes. A `Break` asks the verb to stop waiting and to return an error of kind `Cancelled`.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) -> ControlFlow<()> + Send + Sync);
 
 /// The world. See the module's head for what every verb promises.
 pub trait Host: Send + Sync + 'static {
