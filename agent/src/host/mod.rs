@@ -132,6 +132,9 @@ pub trait Host: Send + Sync + 'static {
     /// Looks at a domain: `instance` when it runs, `known` as the store knows it (needed when it does not run).
     fn facts(&self, instance: Option<&Instance>, known: Option<&Domain>) -> impl Future<Output = Result<DomainFacts>> + Send;
 
+    /// Looks at one image that may not be (any more) a disk of a domain.
+    fn look(&self, disk: &Disk) -> impl Future<Output = DiskFacts> + Send;
+
     /// The instance again, as it is now; an error of kind `Gone` when that run has ended.
     fn recheck(&self, instance: &Instance) -> impl Future<Output = Result<Instance>> + Send;
 
