@@ -28,6 +28,8 @@ pub use error::{HostError, Result};
 /// What a running instance of a domain is doing, as its hypervisor says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunState {
+    /// Not asked: only its hypervisor knows, and asking every one of them at every turn would be slow. `recheck` and `facts` ask.
+    Unknown,
     /// The guest executes.
     Running,
     /// Paused, by us or by somebody else.
@@ -126,7 +128,7 @@ pub type Progress<'a> = &'a (dyn Fn(u64, u64) -> ControlFlow<()> + Send + Sync);
 
 /// The world. See the module's head for what every verb promises.
 pub trait Host: Send + Sync + 'static {
-    /// All running instances, of every driver.
+    /// All running instances, of every driver; their states are `Unknown`: no hypervisor is asked, so that none that hangs can hold up the others.
     fn instances(&self) -> impl Future<Output = Result<Vec<Instance>>> + Send;
 
     /// Looks at a domain: `instance` when it runs, `known` as the store knows it (needed when it does not run).
