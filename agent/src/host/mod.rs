@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use uuid::Uuid;
-use xensnap::contract::{Disk, DiskTag, Domain, DriverKind, MemoryOut, OperationId, Start};
+use xensnap::contract::{Disk, DiskTag, Domain, DriverKind, MemoryOut, OperationId, ResultFile, Start};
 use xensnap::wire::{AbsPath, RawJson};
 
 mod error;
@@ -179,6 +179,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// Removes a file and syncs its folder; a missing one is done already.
     fn remove_file(&self, path: &AbsPath) -> impl Future<Output = Result<()>> + Send;
+
+    /// Writes a result into a file of its own, 0600, whole or not at all, synced; over an older one of the same path.
+    fn write_result(&self, path: &AbsPath, bytes: &[u8]) -> impl Future<Output = Result<ResultFile>> + Send;
 
     /// Ends the domain's run at once, as a power cut does, and returns when none of its processes has an image open. Done already when it does not run.
     fn end_domain(&self, domain: Uuid) -> impl Future<Output = Result<()>> + Send;
