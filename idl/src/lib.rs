@@ -1,1 +1,40 @@
-//! xensnap: xenidl.
+//! The compiler of the xensnap interface definition language: libxl's IDL, read without running it as Python.
+//!
+//! ```text
+//! *.idl -> lex -> parse -> resolve -> Model -> back end -> Files (in memory)
+//!            \______ diagnostics, many in one run ______/
+//! ```
+//! A back end sees the [`model`] only, never the syntax tree, and returns [`backend::Files`]; only the caller
+//! (`main.rs`, a `build.rs`) reads and writes the file system. All files given to [`compile`] are one unit: a
+//! name may be used before, and in another file than, its definition.
+//!
+//! Absent on purpose: imports, expressions, conditions, execution of any kind, and dependencies.
+
+pub mod ast;
+pub mod backend;
+pub mod diag;
+mod directions;
+pub mod dump;
+pub mod lex;
+pub mod model;
+mod options;
+pub mod parse;
+pub mod pattern;
+mod resolve;
+pub mod size;
+
+pub use backend::{Backend, Files};
+pub use diag::{Code, Diagnostic, Diagnostics, Source};
+pub use model::Model;
+
+/// Compiles the sources, taken together as one unit, to a model.
+///
+/// # Errors
+/// Everything that is wrong with them, as far as it can be told in one run, in order of place.
+pub fn compile(sources: &[Source]) -> Result<Model, Diagnostics> {
+    let mut diags = Diagnostics::default();
+    let files: Vec<ast::File> =
+        sources.iter().enumerate().map(|(i, s)| parse::parse(i, s, &mut diags)).collect();
+    let model = resolve::resolve(sources, &files, &mut diags);
+    diags.finish().map(|()| model)
+}

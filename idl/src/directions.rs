@@ -1,0 +1,65 @@
+//! Who may contain whom. A strict (`DIR_IN`) type is written by a requester: an unknown field or value in it is
+//! an error, and so it must be everywhere inside. An open type is kept by programs that are older than what
+//! wrote it, which a strict one inside would refuse.
+//!
+//! The enumeration that names a union's arms is exempt: the arms decide, so it can be shared (a request's kinds
+//! also stand in records). Strings and builtins have no direction.
+
+use crate::diag::{Code, Diagnostics};
+use crate::model::{DeclKind, Dir, Id, Model, Ty};
+
+/// Adds a diagnostic for each field that breaks the rule.
+pub(crate) fn check(model: &Model, diags: &mut Diagnostics) {
+    let dir_of = |id: Id| match &model.get(id).kind {
+        DeclKind::Struct(s) => Some(s.dir),
+        DeclKind::Enum(e) => Some(e.dir),
+        DeclKind::Text(_) => None,
+    };
+    for decl in &model.decls {
+        let DeclKind::Struct(s) = &decl.kind else { continue };
+        for field in &s.fields {
+            for id in inner(&field.ty) {
+                let Some(dir) = dir_of(id) else { continue };
+                if dir.is_strict() == s.dir.is_strict() {
+                    continue;
+                }
+                let (code, why) = if s.dir.is_strict() {
+                    (Code::OpenInStrict, "would let unknown names pass in a request")
+                } else {
+                    (Code::StrictInOpen, "would make an older program refuse a newer record")
+                };
+                let other = &model.get(id).name;
+                diags
+                    .add(
+                        code,
+                        field.span,
+                        format!("`{}` is {}, but `{other}` is {}", decl.name, s.dir.as_str(), dir.as_str()),
+                    )
+                    .note(format!("`{other}` here {why}"))
+                    .help(format!(
+                        "make `{other}` {}, or give this struct a type of its own",
+                        if s.dir.is_strict() { Dir::In.as_str() } else { s.dir.as_str() }
+                    ));
+            }
+        }
+    }
+}
+
+/// The named types that a field holds.
+fn inner(ty: &Ty) -> Vec<Id> {
+    match ty {
+        Ty::Named(id) => vec![*id],
+        Ty::Array { elem, .. } => inner(elem),
+        Ty::Union(u) => u.arms.iter().filter_map(|a| a.ty).collect(),
+        Ty::Bool
+        | Ty::Int { .. }
+        | Ty::Domid
+        | Ty::Str
+        | Ty::Timestamp
+        | Ty::Duration
+        | Ty::Uuid
+        | Ty::Path
+        | Ty::Bytes
+        | Ty::Json => Vec::new(),
+    }
+}
