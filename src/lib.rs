@@ -1,1 +1,4 @@
 //! The contract and the client.
+
+pub mod contract;
+pub mod wire;
