@@ -1,4 +1,1 @@
-//! `xensnapd`.
-
-pub mod fault;
-pub mod host;
+//! xensnap: xensnapd.

@@ -1,0 +1,159 @@
+//! The database's schema and its migrations. Private to this crate: other programs read through [`crate::Reader`] or `xensnap ... --json`.
+//!
+//! `PRAGMA application_id` says that a file is ours, `PRAGMA user_version` which schema it has. An older file is copied (`xensnap.db.schema-N`), then migrated
+//! in one transaction; a newer one is refused. A migration once released is never edited: a change is a new one at the end.
+//!
+//! A record is the contract's JSON. The other columns are drawn from it for look-ups, in the same statement; `xensnap store check` compares them. Only in the
+//! journal do the columns go ahead of the JSON: `state`, `done` and `facts` are what `advance` wrote last, so that a step does not write the plan again.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use uuid::Uuid;
+
+use crate::error::{Result, StoreError};
+use crate::{engine, files};
+
+/// "Xsnp".
+pub(crate) const APPLICATION_ID: i64 = 0x5873_6e70;
+
+/// One step from a schema to the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Migration {
+    /// The schema it leads to; the one before is one less.
+    pub(crate) to: i64,
+    /// What it does.
+    pub(crate) sql: &'static str,
+}
+
+/// All of them, from nothing to the present schema.
+pub(crate) const MIGRATIONS: &[Migration] = &[Migration { to: 1, sql: V1 }];
+
+const V1: &str = "
+CREATE TABLE store (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    id TEXT NOT NULL
+) STRICT;
+CREATE TABLE domain (
+    uuid TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    json TEXT NOT NULL
+) STRICT;
+CREATE TABLE snapshot (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    domain TEXT NOT NULL REFERENCES domain(uuid),
+    name TEXT NOT NULL,
+    parent TEXT,
+    taken_at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    consistency TEXT NOT NULL,
+    deleting INTEGER NOT NULL,
+    disks INTEGER NOT NULL,
+    disk_bytes INTEGER NOT NULL,
+    memory_bytes INTEGER NOT NULL,
+    UNIQUE (domain, name)
+) STRICT;
+-- Apart from the columns: a table for people reads those only.
+CREATE TABLE snapshot_record (
+    seq INTEGER PRIMARY KEY REFERENCES snapshot(seq),
+    json TEXT NOT NULL
+) STRICT;
+CREATE TABLE journal (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    done INTEGER NOT NULL,
+    facts TEXT NOT NULL,
+    -- The snapshot that the plan drops, marked `deleting` meanwhile.
+    drops TEXT,
+    ended_at TEXT
+) STRICT;
+CREATE INDEX journal_open ON journal (seq) WHERE ended_at IS NULL;
+CREATE TABLE journal_record (
+    seq INTEGER PRIMARY KEY REFERENCES journal(seq),
+    json TEXT NOT NULL
+) STRICT;
+-- Sidecars that do not agree with the records (yet): written or removed, then struck off with the next commit.
+CREATE TABLE sidecar (
+    seq INTEGER PRIMARY KEY,
+    domain TEXT NOT NULL,
+    id TEXT NOT NULL
+) STRICT;
+";
+
+/// The newest schema of a list.
+pub(crate) fn newest(migrations: &[Migration]) -> i64 {
+    migrations.last().map_or(0, |m| m.to)
+}
+
+/// Which schema an open database has. Reads only; says so when the file is none of ours.
+pub(crate) fn version(conn: &Connection, database: &Path) -> Result<i64> {
+    let read = |pragma| conn.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let failed = |e| engine::sort(database, "reading the database's head", e);
+    let application = read("application_id").map_err(failed)?;
+    let version = read("user_version").map_err(failed)?;
+    if application != APPLICATION_ID {
+        let detail = if application == 0 && version == 0 {
+            "an SQLite database without our mark"
+        } else {
+            "another program's database"
+        };
+        return Err(StoreError::Foreign { database: database.to_path_buf(), detail: detail.into() });
+    }
+    Ok(version)
+}
+
+/// Fills an empty database with the newest schema.
+pub(crate) fn create(conn: &mut Connection, id: Uuid, migrations: &[Migration]) -> rusqlite::Result<()> {
+    let tx = conn.transaction()?;
+    for migration in migrations {
+        tx.execute_batch(migration.sql)?;
+    }
+    tx.execute("INSERT INTO store (one, id) VALUES (1, ?1)", [id.to_string()])?;
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", newest(migrations))?;
+    tx.commit()
+}
+
+/// Brings a database to the newest schema: a copy first, then all steps in one transaction. Does nothing when it is there.
+pub(crate) fn migrate(conn: &mut Connection, database: &Path, migrations: &[Migration]) -> Result<()> {
+    let (found, known) = (version(conn, database)?, newest(migrations));
+    if found == known {
+        return Ok(());
+    }
+    if found > known {
+        return Err(StoreError::Newer { database: database.to_path_buf(), found, known });
+    }
+    copy(conn, database, found)?;
+    let failed = |e| engine::sort(database, "migrating the database", e);
+    let tx = conn.transaction().map_err(failed)?;
+    for migration in migrations.iter().filter(|m| m.to > found) {
+        tx.execute_batch(migration.sql).map_err(failed)?;
+    }
+    tx.pragma_update(None, "user_version", known).map_err(failed)?;
+    tx.commit().map_err(failed)
+}
+
+/// Copies the database beside itself as of now, the log included.
+fn copy(conn: &Connection, database: &Path, version: i64) -> Result<()> {
+    let named = |ending: String| {
+        let mut name = database.file_name().unwrap_or_default().to_os_string();
+        name.push(ending);
+        database.with_file_name(name)
+    };
+    let (temporary, path) = (named(format!(".schema-{version}.tmp")), named(format!(".schema-{version}")));
+    files::remove_if_there(&temporary)?;
+    let file = files::create_new(&temporary)?;
+    let text = temporary
+        .to_str()
+        .ok_or_else(|| StoreError::io("name", &temporary, std::io::ErrorKind::InvalidFilename.into()))?;
+    conn.execute("VACUUM INTO ?1", [text]).map_err(|e| {
+        let _ = files::remove_if_there(&temporary);
+        engine::sort(database, "copying the database before its migration", e)
+    })?;
+    file.sync_all()
+        .and_then(|()| std::fs::rename(&temporary, &path))
+        .map_err(|e| StoreError::io("write", &path, e))?;
+    files::sync_parent(&path)
+}
