@@ -1,1 +1,4 @@
-//! xensnap: xensnapd.
+//! `xensnapd`.
+
+pub mod fault;
+pub mod host;

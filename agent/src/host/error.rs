@@ -33,6 +33,11 @@ impl HostError {
 
 impl From<HostError> for contract::Error {
     fn from(e: HostError) -> Self {
-        Self { kind: e.kind, message: Line::lossy(&e.message), hint: e.hint.as_deref().map(Line::lossy), extra: Default::default() }
+        Self {
+            kind: e.kind,
+            message: Line::lossy(&e.message),
+            hint: e.hint.as_deref().map(Line::lossy),
+            extra: Default::default(),
+        }
     }
 }

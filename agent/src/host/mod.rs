@@ -21,7 +21,23 @@ use uuid::Uuid;
 use xensnap::contract::{Disk, DiskTag, Domain, DriverKind, MemoryOut, OperationId, ResultFile, Start};
 use xensnap::wire::{AbsPath, RawJson};
 
+pub mod detached;
+pub mod driver;
 mod error;
+pub mod files;
+pub mod guard;
+pub mod image;
+pub mod link;
+pub mod nodes;
+pub mod pause;
+pub mod process;
+pub mod provider;
+pub mod qemu;
+pub mod qemu_img;
+pub mod qmp;
+pub mod qmp_block;
+pub mod real;
+pub mod settings;
 
 pub use error::{HostError, Result};
 
@@ -132,7 +148,11 @@ pub trait Host: Send + Sync + 'static {
     fn instances(&self) -> impl Future<Output = Result<Vec<Instance>>> + Send;
 
     /// Looks at a domain: `instance` when it runs, `known` as the store knows it (needed when it does not run).
-    fn facts(&self, instance: Option<&Instance>, known: Option<&Domain>) -> impl Future<Output = Result<DomainFacts>> + Send;
+    fn facts(
+        &self,
+        instance: Option<&Instance>,
+        known: Option<&Domain>,
+    ) -> impl Future<Output = Result<DomainFacts>> + Send;
 
     /// Looks at one image that may not be (any more) a disk of a domain.
     fn look(&self, disk: &Disk) -> impl Future<Output = DiskFacts> + Send;
@@ -144,17 +164,30 @@ pub trait Host: Send + Sync + 'static {
     fn create_memory_file(&self, out: &MemoryOut) -> impl Future<Output = Result<()>> + Send;
 
     /// Pauses the guest. Before that the guard knows of it and will release the guest when we die or after `deadline`.
-    fn pause(&self, operation: &OperationId, instance: &Instance, deadline: Duration) -> impl Future<Output = Result<()>> + Send;
+    fn pause(
+        &self,
+        operation: &OperationId,
+        instance: &Instance,
+        deadline: Duration,
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// Releases the guest if this operation's pause still holds it: exactly once, whoever does it. Returns how long the guest was paused, if it was by us and
     /// that is known. Not an error when the instance is gone or the guard was first.
-    fn release(&self, operation: &OperationId, instance: &Instance) -> impl Future<Output = Result<Option<Duration>>> + Send;
+    fn release(
+        &self,
+        operation: &OperationId,
+        instance: &Instance,
+    ) -> impl Future<Output = Result<Option<Duration>>> + Send;
 
     /// Releases every pause that an earlier agent left behind; returns the operations whose pauses they were.
     fn release_leftovers(&self) -> impl Future<Output = Result<Vec<OperationId>>> + Send;
 
     /// Snapshots all disks, all or none: of the running instance by one QMP transaction, else by the offline tool.
-    fn disks_create(&self, instance: Option<&Instance>, disks: &[DiskTag]) -> impl Future<Output = Result<()>> + Send;
+    fn disks_create(
+        &self,
+        instance: Option<&Instance>,
+        disks: &[DiskTag],
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// Deletes these snapshots; one that is not there is done already. Finds out by itself whether the domain runs.
     fn disks_delete(&self, domain: Uuid, disks: &[DiskTag]) -> impl Future<Output = Result<()>> + Send;
@@ -169,7 +202,12 @@ pub trait Host: Send + Sync + 'static {
     fn memory_begin(&self, instance: &Instance, out: &MemoryOut) -> impl Future<Output = Result<()>> + Send;
 
     /// Waits until memory is written; returns the file's size in bytes. Can be asked by an agent that did not begin it.
-    fn memory_complete(&self, instance: &Instance, out: &MemoryOut, progress: Progress<'_>) -> impl Future<Output = Result<u64>> + Send;
+    fn memory_complete(
+        &self,
+        instance: &Instance,
+        out: &MemoryOut,
+        progress: Progress<'_>,
+    ) -> impl Future<Output = Result<u64>> + Send;
 
     /// Stops writing memory, if it is being written. The guest's run state is left as it is.
     fn memory_cancel(&self, instance: &Instance) -> impl Future<Output = Result<()>> + Send;

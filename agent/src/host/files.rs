@@ -1,0 +1,215 @@
+//! Files: memory images, private folders, syncs, space.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FallocateFlags, OFlags, fallocate, statvfs};
+use sha2::{Digest, Sha256};
+use xensnap::contract::{ErrorKind, MemoryOut, ResultFile};
+use xensnap::wire::AbsPath;
+
+use super::{HostError, Result};
+
+/// What a memory image takes beyond the guest's RAM: page headers and the devices' state. Seen: under 2 MiB for 512 MiB.
+const MEMORY_EXTRA_BYTES: u64 = 32 << 20;
+
+/// An I/O error about a path, as an error of the host.
+pub fn failed(what: &str, path: &Path, e: &io::Error) -> HostError {
+    let kind = match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
+        io::ErrorKind::NotFound => ErrorKind::Changed,
+        io::ErrorKind::ReadOnlyFilesystem => ErrorKind::StoreUnavailable,
+        _ => ErrorKind::BackendFailed,
+    };
+    HostError::new(kind, format!("{what} {}: {e}", path.display()))
+}
+
+/// Makes a folder that only we may enter; syncs the folder it is in when it is new.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn private_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        private_folder(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => path.parent().map_or(Ok(()), sync_folder),
+    }
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Free space on the file system of a path (or, while that does not exist, of the nearest folder above), for us, in bytes.
+///
+/// # Errors
+/// When it cannot be asked.
+pub fn free(path: &Path) -> io::Result<u64> {
+    let mut at = path;
+    while let (false, Some(parent)) = (at.exists(), at.parent()) {
+        at = parent;
+    }
+    let vfs = statvfs(at)?;
+    Ok(vfs.f_bavail.saturating_mul(vfs.f_frsize))
+}
+
+/// Creates the memory image: empty, 0600, with its space reserved. One that an earlier try of ours left empty will do.
+///
+/// # Errors
+/// `NoSpace`, or `Changed` when there is a file that is not an empty one of ours.
+pub fn create_memory(out: &MemoryOut) -> Result<()> {
+    let path = out.path.as_path();
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let made = |e: &io::Error| failed("cannot create the memory image", path, e);
+    private_folder(folder).map_err(|e| made(&e))?;
+    let need = out.ram.saturating_add(MEMORY_EXTRA_BYTES);
+    let free = free(folder).map_err(|e| made(&e))?;
+    if free < need {
+        let mib = |n: u64| n.div_ceil(1 << 20);
+        let words = format!(
+            "the memory image {} needs up to {} MiB, and {} MiB are free",
+            path.display(),
+            mib(need),
+            mib(free)
+        );
+        return Err(
+            HostError::new(ErrorKind::NoSpace, words).hint("make space, or take the snapshot without memory")
+        );
+    }
+    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
+    let file = match File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(flags)
+        .open(path)
+    {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            let file = open_memory(path)?;
+            if file.metadata().map_err(|e| made(&e))?.len() != 0 {
+                return Err(HostError::new(
+                    ErrorKind::Changed,
+                    format!("the memory image {} exists already", path.display()),
+                )
+                .hint("another snapshot may own it: ask again with another id"));
+            }
+            file
+        }
+        Err(e) => return Err(made(&e)),
+    };
+    reserve(&file, need).map_err(|e| {
+        let _ = fs::remove_file(path); // it is empty, and the reservation's error matters more
+        made(&e)
+    })?;
+    sync_folder(folder).map_err(|e| made(&e))
+}
+
+/// Reserves space beyond the end of the file. Where the file system cannot, the check of free space must do.
+fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    match fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes) {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) | Ok(()) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Opens a memory image that we created: a plain file of ours, with one name, that nobody else may read.
+///
+/// # Errors
+/// `Changed` when it is not that.
+pub fn open_memory(path: &Path) -> Result<File> {
+    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
+    let opened = |e: &io::Error| failed("cannot open the memory image", path, e);
+    let file =
+        File::options().read(true).write(true).custom_flags(flags).open(path).map_err(|e| opened(&e))?;
+    let meta = file.metadata().map_err(|e| opened(&e))?;
+    let ours = meta.is_file()
+        && meta.uid() == rustix::process::geteuid().as_raw()
+        && meta.mode() & 0o077 == 0
+        && meta.nlink() == 1;
+    if ours {
+        return Ok(file);
+    }
+    Err(HostError::new(
+        ErrorKind::Changed,
+        format!("the memory image {} is not a file that only we can read", path.display()),
+    )
+    .hint("see who put it there"))
+}
+
+/// Gives back what was reserved beyond the end of the file; returns its size in bytes.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn end_memory(path: &Path) -> Result<u64> {
+    let file = open_memory(path)?;
+    let done = file.metadata().and_then(|meta| file.set_len(meta.len()).map(|()| meta.len()));
+    done.map_err(|e| failed("cannot finish the memory image", path, &e))
+}
+
+/// Brings files and the folders they are in to the disk.
+///
+/// # Errors
+/// When one is not there, or cannot be synced.
+pub fn sync(paths: &[PathBuf]) -> Result<()> {
+    let mut folders: Vec<&Path> = Vec::new();
+    for path in paths {
+        File::open(path).and_then(|f| f.sync_all()).map_err(|e| failed("cannot sync", path, &e))?;
+        folders.extend(path.parent().filter(|f| !folders.contains(f)));
+    }
+    for folder in folders {
+        sync_folder(folder).map_err(|e| failed("cannot sync the folder", folder, &e))?;
+    }
+    Ok(())
+}
+
+/// Removes a file and syncs its folder; a missing one is done already.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(failed("cannot remove", path, &e)),
+        Ok(()) => path
+            .parent()
+            .map_or(Ok(()), sync_folder)
+            .map_err(|e| failed("cannot sync the folder of", path, &e)),
+    }
+}
+
+/// Writes a result: whole or not at all, on the disk when this returns.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_result(path: &AbsPath, bytes: &[u8]) -> Result<ResultFile> {
+    let target = path.as_path();
+    let failed = |e: io::Error| failed("cannot write", target, &e);
+    write_private(target, bytes).map_err(failed)?;
+    sync(&[target.to_owned()])?;
+    let sum = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let sha256 =
+        sum.parse().map_err(|e| HostError::new(ErrorKind::Internal, format!("sum of {path}: {e}")))?;
+    Ok(ResultFile { path: path.clone(), size: bytes.len() as u64, sha256, extra: Default::default() })
+}
+
+/// Writes a small private file so that it is there whole or not at all. It need not survive a power cut.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::io::Write;
+    private_folder(path.parent().unwrap_or(Path::new("/")))?;
+    let temporary = path.with_extension("tmp");
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(bytes)?;
+    fs::rename(&temporary, path)
+}

@@ -1,0 +1,328 @@
+//! The guard: a small process beside the agent that lets guests go on when the agent no longer can.
+//!
+//! ```text
+//!   agent                                         guard (own session, own cgroup)
+//!     | write pause file
+//!     |---- arm OPERATION MS ----------------------> remembers the deadline
+//!     |<--- armed OPERATION -------------------------
+//!     | stop .. snapshot .. cont, unlink file
+//!     |---- disarm OPERATION ----------------------> forgets it
+//!     |
+//!     x dies: the connection ends ----------------> releases every pause of this agent, ends
+//!     z hangs, is stopped: the deadline passes ---> SIGKILL by pidfd (a stopped agent still holds the QMP socket), then the same
+//! ```
+//!
+//! One guard an agent, started with it; one that has died is replaced at the next arm. The pause files ([`super::pause`]) decide who releases. Backstops when
+//! both die: `release-leftovers` by the service's ExecStopPost, and at the agent's next start.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use xensnap::contract::ErrorKind;
+
+use super::pause::{self, Pause};
+use super::process::Process;
+use super::settings::Settings;
+use super::{HostError, Result, detached, files};
+
+/// How long a new guard may take until it listens.
+const START_MAX: Duration = Duration::from_secs(10);
+/// How long an answer may take.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// How long a guard waits for its agent's connection before it ends.
+const ORPHAN_MAX: Duration = Duration::from_secs(30);
+/// How long one try of a release may take: as long as QEMU's main loop may be blocked by a snapshot of a huge image.
+const TRY_MAX: Duration = Duration::from_secs(30);
+
+/// The agent's side.
+#[derive(Debug)]
+pub struct Guard {
+    settings: Settings,
+    link: Mutex<Link>,
+}
+
+#[derive(Debug, Default)]
+struct Link {
+    stream: Option<(Lines<BufReader<OwnedReadHalf>>, OwnedWriteHalf)>,
+    armed: HashMap<String, Instant>,
+    started: u32,
+}
+
+impl Guard {
+    /// Not started yet: see [`Guard::ready`].
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, link: Mutex::default() }
+    }
+
+    /// Starts the guard unless it runs.
+    ///
+    /// # Errors
+    /// When it cannot be started: nothing may be paused then.
+    pub async fn ready(&self) -> Result<()> {
+        let mut link = self.link.lock().await;
+        if link.stream.is_none() { self.start(&mut link).await } else { Ok(()) }
+    }
+
+    /// Has the guard watch over a pause, whose file is written; returns once it does.
+    ///
+    /// # Errors
+    /// When no guard can be had: the guest must not be paused then.
+    pub async fn arm(&self, operation: &str, time: Duration) -> Result<()> {
+        let mut link = self.link.lock().await;
+        link.armed.insert(operation.to_owned(), Instant::now() + time);
+        if link.tell(operation).await {
+            return Ok(());
+        }
+        let done = self.start(&mut link).await;
+        if done.is_err() {
+            link.armed.remove(operation);
+        }
+        done
+    }
+
+    /// Leaves a pause of an earlier agent to the guard, which tries until it is over.
+    pub async fn take_over(&self, operation: &str) {
+        self.link.lock().await.say(&format!("release {operation}\n")).await;
+    }
+
+    /// Tells the guard that a pause is over.
+    pub async fn disarm(&self, operation: &str) {
+        let mut link = self.link.lock().await;
+        link.armed.remove(operation);
+        link.say(&format!("disarm {operation}\n")).await;
+    }
+
+    /// Starts a new guard, and has it watch over all that is armed.
+    async fn start(&self, link: &mut Link) -> Result<()> {
+        link.stream = None;
+        link.started += 1;
+        let run_dir = &self.settings.run_dir;
+        files::private_folder(run_dir).map_err(|e| files::failed("cannot make the folder", run_dir, &e))?;
+        let number = format!("{}-{}", std::process::id(), link.started);
+        let socket = run_dir.join(format!("guard-{number}.sock"));
+        let text = |path: &Path| path.display().to_string();
+        let command = [text(&self.settings.exe), "guard".into(), text(run_dir), text(&socket)];
+        detached::start(
+            &self.settings,
+            &format!("xensnapd-guard-{number}"),
+            &run_dir.join("guard.log"),
+            &command,
+        )
+        .await?;
+        let until = Instant::now() + START_MAX;
+        let stream = loop {
+            match UnixStream::connect(&socket).await {
+                Ok(stream) => break stream,
+                Err(_) if Instant::now() < until => sleep(Duration::from_millis(5)).await,
+                Err(e) => {
+                    return Err(HostError::new(
+                        ErrorKind::Internal,
+                        format!("the guard does not come up: {e}"),
+                    )
+                    .hint(format!("see {}", run_dir.join("guard.log").display())));
+                }
+            }
+        };
+        let (read, write) = stream.into_split();
+        link.stream = Some((BufReader::new(read).lines(), write));
+        for operation in link.armed.keys().cloned().collect::<Vec<_>>() {
+            if !link.tell(&operation).await {
+                return Err(HostError::new(ErrorKind::Internal, "the guard ends as soon as it is started")
+                    .hint(format!("see {}", run_dir.join("guard.log").display())));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Link {
+    async fn say(&mut self, line: &str) -> bool {
+        let Some((_, write)) = &mut self.stream else { return false };
+        let said = write.write_all(line.as_bytes()).await.is_ok();
+        if !said {
+            self.stream = None;
+        }
+        said
+    }
+
+    /// Arms one pause; false when the guard does not confirm it.
+    async fn tell(&mut self, operation: &str) -> bool {
+        let Some(deadline) = self.armed.get(operation) else { return true };
+        let ms = deadline.saturating_duration_since(Instant::now()).as_millis();
+        if !self.say(&format!("arm {operation} {ms}\n")).await {
+            return false;
+        }
+        let Some((read, _)) = &mut self.stream else { return false };
+        let answer = timeout(ANSWER_MAX, read.next_line()).await;
+        let armed = matches!(answer, Ok(Ok(Some(line))) if line == format!("armed {operation}"));
+        if !armed {
+            self.stream = None;
+        }
+        armed
+    }
+}
+
+/// `xensnapd guard RUN_DIR SOCKET`: the guard's side. Started by the agent.
+pub fn main(run_dir: &Path, socket: &Path) -> ExitCode {
+    // The guard is the last that may fall to a shortage of memory. Without the right to say so it goes on as it is.
+    let _ = fs::File::options()
+        .write(true)
+        .open("/proc/self/oom_score_adj")
+        .and_then(|mut f| f.write_all(b"-1000"));
+    let served = runtime().and_then(|rt| rt.block_on(serve(socket, &pause::folder(run_dir))));
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("xensnapd guard: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `xensnapd release-leftovers`: for the service's ExecStopPost. Leaves alone what a living agent holds.
+pub fn release_all(run_dir: &Path) -> ExitCode {
+    let work = async {
+        let (released, held) = leftovers(&pause::folder(run_dir), TRY_MAX).await;
+        for operation in &released {
+            eprintln!("xensnapd: released the guest that operation {operation} had paused");
+        }
+        for what in &held {
+            eprintln!("xensnapd: {what}");
+        }
+        held.is_empty()
+    };
+    match runtime() {
+        Ok(rt) if rt.block_on(work) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+async fn serve(socket: &Path, folder: &Path) -> std::io::Result<()> {
+    let listener = UnixListener::bind(socket)?;
+    let accepted = timeout(ORPHAN_MAX, listener.accept()).await;
+    fs::remove_file(socket)?;
+    let Ok(connection) = accepted else { return Ok(()) }; // the agent died before it could connect
+    let stream = connection?.0;
+    let peer = stream.peer_cred()?;
+    let agent = peer.pid().and_then(|p| u32::try_from(p).ok()).and_then(Process::of);
+    let pidfd = peer.pid().and_then(Pid::from_raw).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    let overdue = watch(stream, folder).await;
+    if let (Some(operation), Some(pidfd)) = (&overdue, &pidfd) {
+        eprintln!("xensnapd guard: operation {operation} holds its guest too long: the agent is killed");
+        let _ = pidfd_send_signal(pidfd, Signal::KILL); // ESRCH: it has died just now
+    }
+    let mut releases = JoinSet::new();
+    for operation in pause::all(folder) {
+        releases.spawn(release(folder.to_owned(), operation, agent));
+    }
+    releases.join_all().await;
+    Ok(())
+}
+
+/// Serves the agent; returns at its end, or the operation whose deadline has passed.
+async fn watch(stream: UnixStream, folder: &Path) -> Option<String> {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    let mut armed: HashMap<String, Instant> = HashMap::new();
+    loop {
+        let next = armed.iter().min_by_key(|(_, at)| **at).map(|(operation, at)| (operation.clone(), *at));
+        let expiry = async {
+            match &next {
+                Some((operation, at)) => {
+                    sleep_until(*at).await;
+                    operation.clone()
+                }
+                None => std::future::pending().await,
+            }
+        };
+        let line = tokio::select! {
+            line = lines.next_line() => line,
+            overdue = expiry => return Some(overdue),
+        };
+        let Ok(Some(line)) = line else { return None };
+        match line.split(' ').collect::<Vec<_>>().as_slice() {
+            ["arm", operation, ms] => {
+                let time = Duration::from_millis(ms.parse().unwrap_or(0));
+                armed.insert((*operation).to_owned(), Instant::now() + time);
+                if write.write_all(format!("armed {operation}\n").as_bytes()).await.is_err() {
+                    return None;
+                }
+            }
+            ["release", operation] => {
+                drop(tokio::spawn(release(folder.to_owned(), (*operation).to_owned(), None)))
+            }
+            ["disarm", operation] => drop(armed.remove(*operation)),
+            _ => eprintln!("xensnapd guard: not understood: {line}"),
+        }
+    }
+}
+
+/// Releases one pause of this agent, trying until its run has ended or somebody else has done it.
+async fn release(folder: PathBuf, operation: String, agent: Option<Process>) {
+    let ours = |pause: &Pause| agent.map_or(!pause.in_good_hands(), |a| pause.agent == a.to_string());
+    let mut wait = Duration::from_millis(20);
+    loop {
+        match release_once(&folder, &operation, &ours, TRY_MAX).await {
+            Ok(Some(how)) => return eprintln!("xensnapd guard: operation {operation}: {how:?}"),
+            Ok(None) => return,
+            Err(e) => eprintln!("xensnapd guard: operation {operation}: {e}"),
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(1));
+    }
+}
+
+/// One try; `None` when there is nothing for us to do.
+async fn release_once(
+    folder: &Path,
+    operation: &str,
+    ours: &(dyn Fn(&Pause) -> bool + Sync),
+    time: Duration,
+) -> Result<Option<pause::Released>> {
+    let deadline = Instant::now() + time;
+    let io = |e: std::io::Error| files::failed("cannot use the pause file in", folder, &e);
+    let Some(held) = pause::take(folder, operation, deadline).await.map_err(io)? else { return Ok(None) };
+    if !ours(&held.pause) {
+        return Ok(None);
+    }
+    let how = held.release(deadline).await.map_err(|e| e.about(&held.pause.name))?;
+    held.over().map_err(io)?;
+    Ok(Some(how))
+}
+
+/// Releases every pause whose agent is dead or late. Returns the operations whose pauses are over, and in words those that could not be ended in time.
+pub async fn leftovers(folder: &Path, time: Duration) -> (Vec<String>, Vec<String>) {
+    let mut tries = JoinSet::new();
+    for operation in pause::all(folder) {
+        let folder = folder.to_owned();
+        tries.spawn(async move {
+            let ours = |pause: &Pause| !pause.in_good_hands();
+            let done = release_once(&folder, &operation, &ours, time).await;
+            (operation, done)
+        });
+    }
+    let (mut released, mut held) = (Vec::new(), Vec::new());
+    for (operation, done) in tries.join_all().await {
+        match done {
+            Ok(Some(_)) => released.push(operation),
+            Ok(None) => {}
+            Err(e) => held.push(format!("operation {operation} still holds its guest: {e}")),
+        }
+    }
+    (released, held)
+}

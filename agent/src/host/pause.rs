@@ -1,0 +1,193 @@
+//! A pause of a guest, as a file under the run folder: what must be released, by whoever finds it, exactly once.
+//!
+//! ```text
+//!   agent: write FILE -> guard armed -> stop ...... lock FILE -> cont -> unlink FILE
+//!   guard, or the next agent, when this one is dead: lock FILE -> cont -> unlink FILE
+//! ```
+//!
+//! Who holds the file's lock and sees that it is still linked releases. The unlink comes last: a releaser that dies in the middle is followed by another, who
+//! finds the guest running or lets it run. No file means no pause of ours: a guest that somebody else paused is never released.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::process::Process;
+use super::qmp::{Qmp, QmpError};
+
+/// A pause. Private to the agent's own processes of one boot: not part of the contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// The operation whose pause it is.
+    pub operation: String,
+    /// The domain.
+    pub domain: Uuid,
+    /// Its name.
+    pub name: String,
+    /// The run that is paused: a [`Process`].
+    pub run: String,
+    /// Its QMP socket.
+    pub qmp: PathBuf,
+    /// The agent that paused it: a [`Process`].
+    pub agent: String,
+    /// When the guard releases it whatever happens: milliseconds of the boot's clock.
+    pub deadline_ms: u64,
+}
+
+/// How a release ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// The guest was let go on.
+    WentOn,
+    /// It ran already, or is held by something that is not ours.
+    NotHeld,
+    /// Its run has ended.
+    Gone,
+}
+
+/// A pause whose file is locked by us.
+#[derive(Debug)]
+pub struct Held {
+    /// The pause.
+    pub pause: Pause,
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Milliseconds of the boot's clock, which goes on while the host sleeps and is never set.
+pub fn clock_ms() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
+}
+
+/// Where pauses are kept while they last.
+pub fn folder(run_dir: &Path) -> PathBuf {
+    run_dir.join("pause")
+}
+
+fn file(folder: &Path, operation: &str) -> PathBuf {
+    folder.join(format!("{operation}.json"))
+}
+
+impl Pause {
+    /// Writes the file. It need not survive a power cut, only its writer.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        super::files::private_folder(folder)?;
+        let temporary = folder.join(format!(".{}.tmp", self.operation));
+        let mut out = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        out.write_all(&serde_json::to_vec(self).map_err(io::Error::other)?)?;
+        fs::rename(&temporary, file(folder, &self.operation))
+    }
+
+    /// Whether the agent that paused it is still there and has time left.
+    pub fn in_good_hands(&self) -> bool {
+        self.agent.parse().is_ok_and(Process::alive) && clock_ms() < self.deadline_ms
+    }
+}
+
+/// The operations that have a pause now.
+pub fn all(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|e| Some(e.file_name().to_str()?.strip_suffix(".json")?.to_owned())).collect()
+}
+
+/// Locks an operation's pause; `None` when there is none (any more).
+///
+/// # Errors
+/// When the file cannot be read, or stays locked until the deadline.
+pub async fn take(folder: &Path, operation: &str, deadline: Instant) -> io::Result<Option<Held>> {
+    let path = file(folder, operation);
+    let lock = match File::open(&path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    while let Err(e) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        if e != rustix::io::Errno::WOULDBLOCK || Instant::now() >= deadline {
+            return Err(e.into());
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    if lock.metadata()?.nlink() == 0 {
+        return Ok(None);
+    }
+    let pause = serde_json::from_reader(&lock).map_err(io::Error::other)?;
+    Ok(Some(Held { pause, path, _lock: lock }))
+}
+
+impl Held {
+    /// The pause is over: the guest runs, or is gone.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn over(self) -> io::Result<()> {
+        fs::remove_file(&self.path)
+    }
+
+    /// Lets the guest go on by a connection of its own.
+    ///
+    /// # Errors
+    /// When QEMU does not answer in time. The guest may be held then.
+    pub async fn release(&self, deadline: Instant) -> Result<Released, QmpError> {
+        let run: Result<Process, ()> = self.pause.run.parse();
+        if !run.is_ok_and(Process::alive) {
+            return Ok(Released::Gone);
+        }
+        let mut qmp = Qmp::connect(&self.pause.qmp, deadline).await?;
+        if qmp.pid() != run.ok().map(|r| r.pid) {
+            return Ok(Released::Gone);
+        }
+        go_on(&mut qmp, deadline).await
+    }
+}
+
+/// Lets a guest that we paused go on, whatever QEMU was in the middle of.
+///
+/// # Errors
+/// When QEMU does not answer, or refuses until the deadline.
+pub async fn go_on(qmp: &mut Qmp, deadline: Instant) -> Result<Released, QmpError> {
+    loop {
+        let status = qmp.execute("query-status", json!({}), deadline).await?;
+        match status.get("status").and_then(|s| s.as_str()) {
+            Some("paused" | "postmigrate" | "finish-migrate") => {}
+            _ => return Ok(Released::NotHeld),
+        }
+        stop_stopping_migration(qmp, deadline).await?;
+        match qmp.execute("cont", json!({}), deadline).await {
+            Ok(_) => return Ok(Released::WentOn),
+            // "Migration is not finalized yet", for some milliseconds after its end
+            Err(QmpError::Refused { .. }) if Instant::now() < deadline => {
+                sleep(Duration::from_millis(2)).await
+            }
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// A migration that is not a background snapshot stops the guest at its end: it is cancelled, so that a guest let go on stays so.
+async fn stop_stopping_migration(qmp: &mut Qmp, deadline: Instant) -> Result<(), QmpError> {
+    while super::qemu::memory::writing(qmp, deadline).await? {
+        if super::qemu::memory::in_background(qmp, deadline).await? {
+            return Ok(());
+        }
+        qmp.execute("migrate_cancel", json!({}), deadline).await?;
+        if Instant::now() >= deadline {
+            let command = "migrate_cancel".into();
+            return Err(QmpError::Unanswered { command, waited: Duration::ZERO });
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}

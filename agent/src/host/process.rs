@@ -1,0 +1,191 @@
+//! Processes as the kernel shows them: who runs, what it was started with, which files it has open, and ending one for certain.
+//!
+//! A process id alone is reused; with the start time (clock ticks since boot, field 22 of `/proc/PID/stat`) it names one process for as long as the host is up.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+/// One process, and no later one with the same id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Process {
+    /// Process id.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot.
+    pub start: u64,
+}
+
+/// An open file as the kernel names it: device and inode.
+pub type FileId = (u64, u64);
+
+impl std::fmt::Display for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.pid, self.start)
+    }
+}
+
+impl std::str::FromStr for Process {
+    type Err = ();
+
+    fn from_str(s: &str) -> Result<Self, ()> {
+        let (pid, start) = s.split_once('-').ok_or(())?;
+        Ok(Self { pid: pid.parse().map_err(|_| ())?, start: start.parse().map_err(|_| ())? })
+    }
+}
+
+impl Process {
+    /// The process of this id, if it runs. A zombie does not: it holds nothing any more.
+    pub fn of(pid: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name may contain blanks and parentheses: fields are counted from its end.
+        let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
+        let state = fields.next()?;
+        let start = fields.nth(18)?.parse().ok()?;
+        (!matches!(state, "Z" | "X")).then_some(Self { pid, start })
+    }
+
+    /// The process that this text names, if it still runs.
+    pub fn alive_of(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|p: &Self| p.alive())
+    }
+
+    /// This process.
+    pub fn own() -> Option<Self> {
+        Self::of(std::process::id())
+    }
+
+    /// Whether it still runs.
+    pub fn alive(self) -> bool {
+        Self::of(self.pid) == Some(self)
+    }
+
+    /// Whether it is stopped by a signal.
+    pub fn stopped(self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        stat.rsplit(')')
+            .next()
+            .is_some_and(|rest| matches!(rest.trim_start().chars().next(), Some('T' | 't')))
+    }
+
+    /// Its arguments.
+    pub fn args(self) -> Vec<String> {
+        let raw = fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        raw.split(|b| *b == 0)
+            .filter(|a| !a.is_empty())
+            .map(|a| String::from_utf8_lossy(a).into_owned())
+            .collect()
+    }
+
+    /// Whether it is a QEMU of the domain: started with this uuid.
+    pub fn is_qemu_of(self, uuid: uuid::Uuid) -> bool {
+        let args = self.args();
+        let wanted = uuid.to_string();
+        args.iter().zip(args.iter().skip(1)).any(|(a, b)| a == "-uuid" && b.eq_ignore_ascii_case(&wanted))
+    }
+
+    /// The files it has open.
+    ///
+    /// # Errors
+    /// When they cannot be listed though it runs.
+    pub fn files(self) -> io::Result<Vec<FileId>> {
+        let entries = match fs::read_dir(format!("/proc/{}/fd", self.pid)) {
+            Ok(entries) => entries,
+            Err(_) if !self.alive() => return Ok(Vec::new()),
+            Err(e) => return Err(e),
+        };
+        Ok(entries
+            .flatten()
+            .filter_map(|e| fs::metadata(e.path()).ok())
+            .map(|m| (m.dev(), m.ino()))
+            .collect())
+    }
+
+    /// Sends it a signal, never to another that got its id. Nothing happens when it has ended.
+    pub fn signal(self, signal: Signal) {
+        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return };
+        let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+        if self.alive() {
+            let _ = pidfd_send_signal(&fd, signal); // ESRCH: it has just ended, which is what we want
+        }
+    }
+
+    /// Waits until it has ended; false when it has not within this time.
+    pub async fn gone_within(self, time: Duration) -> bool {
+        let until = tokio::time::Instant::now() + time;
+        while self.alive() {
+            if tokio::time::Instant::now() >= until {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        true
+    }
+}
+
+/// All processes.
+pub fn all() -> Vec<Process> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).filter_map(Process::of).collect()
+}
+
+/// All QEMUs of a domain, registered or not.
+pub fn qemus_of(uuid: uuid::Uuid) -> Vec<Process> {
+    all().into_iter().filter(|p| p.is_qemu_of(uuid)).collect()
+}
+
+/// Device and inode of a file.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn file_id(path: &Path) -> io::Result<FileId> {
+    fs::metadata(path).map(|m| (m.dev(), m.ino()))
+}
+
+/// Who has one of these files open: a process and its name, or a loop device. `None` is the proof that nobody has.
+///
+/// # Errors
+/// When some process's files cannot be listed: nothing is proved then.
+pub fn holder_of(files: &[FileId]) -> io::Result<Option<String>> {
+    for process in all() {
+        if process.files()?.iter().any(|f| files.contains(f)) {
+            let name = fs::read_to_string(format!("/proc/{}/comm", process.pid)).unwrap_or_default();
+            return Ok(Some(format!("process {} ({})", process.pid, name.trim())));
+        }
+    }
+    let loops = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    for device in loops {
+        let Ok(backing) = fs::read_to_string(device.path().join("loop/backing_file")) else { continue };
+        if file_id(&PathBuf::from(backing.trim_end())).is_ok_and(|id| files.contains(&id)) {
+            return Ok(Some(format!("loop device {}", device.file_name().to_string_lossy())));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_itself_and_finds_its_own_open_file() {
+        let me = Process::own().unwrap();
+        assert!(me.alive() && !me.stopped());
+        assert_eq!(me.to_string().parse(), Ok(me));
+        assert!(
+            !Process { pid: me.pid, start: me.start + 1 }.alive(),
+            "a later process with the same id is another"
+        );
+
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let id = file_id(file.path()).unwrap();
+        let holder = holder_of(&[id]).unwrap().unwrap();
+        assert!(holder.starts_with(&format!("process {} (", me.pid)), "{holder}");
+        let path = file.into_temp_path(); // closes it
+        assert_eq!(file_id(&path).unwrap(), id);
+        assert_eq!(holder_of(&[id]).unwrap(), None);
+    }
+}

@@ -1,0 +1,544 @@
+//! The host as it is: domains by their driver, disks by their provider, files, and the guard.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+use xensnap::contract::{
+    Disk, DiskTag, Domain, DriverKind, ErrorKind, MemoryOut, OperationId, ResultFile, Start,
+};
+use xensnap::wire::AbsPath;
+
+use super::driver::{Driver, Xen, no_xen};
+use super::guard::{self, Guard};
+use super::image::ImageHead;
+use super::link::{COMMAND_MAX, Link};
+use super::nodes::Nodes;
+use super::process::{self, FileId, Process};
+use super::provider::{self, Provider};
+use super::qemu::QemuDriver;
+use super::qemu_img::{QemuImg, Verb};
+use super::qmp_block::{self, Node};
+use super::settings::Settings;
+use super::{
+    DiskFacts, DomainFacts, Host, HostError, ImageFacts, Instance, Progress, Result, RunState, files,
+};
+use crate::fault::point;
+
+/// How long the transaction on all disks may take, where no pause of ours sets a limit.
+const TRANSACTION_MAX: Duration = Duration::from_secs(120);
+/// How long one snapshot's deletion may take.
+const DELETE_MAX: Duration = Duration::from_secs(300);
+/// How long it may take until a QEMU that did not answer can be asked what it did.
+const SETTLE_MAX: Duration = Duration::from_secs(30);
+/// How long a release at the agent's start waits for a QEMU before it leaves the rest to the guard.
+const LEFTOVERS_MAX: Duration = Duration::from_secs(10);
+
+/// The host.
+#[derive(Debug)]
+pub struct RealHost<N> {
+    nodes: Arc<N>,
+    qemu: QemuDriver<N>,
+    xen: Xen,
+    tool: QemuImg,
+    guard: Arc<Guard>,
+    settings: Settings,
+}
+
+/// Calls a verb of the driver of this kind.
+macro_rules! driver {
+    ($self:ident, $kind:expr, $driver:ident => $call:expr) => {
+        match $kind {
+            DriverKind::Qemu => {
+                let $driver = &$self.qemu;
+                $call
+            }
+            DriverKind::Xen => {
+                let $driver = &$self.xen;
+                $call
+            }
+            other => Err(HostError::new(
+                ErrorKind::DomainState,
+                format!("driver {other} is not known to this version"),
+            )),
+        }
+    };
+}
+
+/// Runs what blocks on a thread of its own.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let gone =
+        |e: tokio::task::JoinError| HostError::new(ErrorKind::Internal, format!("a file task ended: {e}"));
+    tokio::task::spawn_blocking(work).await.map_err(gone)?
+}
+
+impl<N: Nodes> RealHost<N> {
+    /// The host, its guard started.
+    ///
+    /// # Errors
+    /// When no guard can be started.
+    pub async fn start(nodes: Arc<N>, settings: Settings) -> Result<Self> {
+        let guard = Arc::new(Guard::new(settings.clone()));
+        guard.ready().await?;
+        let qemu = QemuDriver::new(Arc::clone(&nodes), Arc::clone(&guard), settings.clone());
+        Ok(Self { nodes, qemu, xen: Xen, tool: QemuImg::new(&settings.qemu_img), guard, settings })
+    }
+
+    /// The one running instance of a domain, if any.
+    async fn running(&self, domain: Uuid) -> Result<Option<Instance>> {
+        let mut all = self.instances().await?.into_iter().filter(|i| i.uuid == domain);
+        match (all.next(), all.next()) {
+            (one, None) => Ok(one),
+            (Some(one), Some(_)) => Err(HostError::new(
+                ErrorKind::DomainState,
+                format!("two running domains have the uuid {domain} ({} is one)", one.name),
+            )
+            .hint("end one of them")),
+            (None, Some(_)) => Ok(None),
+        }
+    }
+
+    async fn link(&self, instance: &Instance) -> Result<(Process, Link)> {
+        driver!(self, &instance.driver, d => d.link(instance).await)
+    }
+
+    /// The disks of a running instance, as QEMU has them now.
+    async fn nodes_of(&self, instance: &Instance) -> Result<(Process, Vec<Node>)> {
+        let (process, mut link) = self.link(instance).await?;
+        let deadline = link.deadline(COMMAND_MAX);
+        let nodes = qmp_block::nodes(link.qmp()?, deadline).await.map_err(|e| e.about(&instance.name))?;
+        Ok((process, nodes))
+    }
+
+    /// Looks at an image of a disk: over QMP where a QEMU has it, else with the offline tool.
+    async fn image(
+        &self,
+        disk: &Disk,
+        running: Option<(&[Node], &[FileId])>,
+    ) -> std::result::Result<ImageFacts, String> {
+        let path = disk.path.as_path();
+        let said = |e: std::io::Error| format!("{}: {e}", path.display());
+        let file = process::file_id(path).map_err(said)?;
+        let head = match running {
+            Some((nodes, _)) => qmp_block::find(nodes, path)?.head.clone(),
+            None => {
+                self.tool.info(path, disk.format.as_str()).await.map_err(|e| HostError::from(e).message)?
+            }
+        };
+        let free = files::free(path).map_err(said)?;
+        let same_as_open = running.is_none_or(|(_, open)| open.contains(&file));
+        Ok(image_facts(head, file, free, same_as_open))
+    }
+
+    /// Proves that no process has these images open.
+    async fn nobody_has(&self, domain: Uuid, disks: &[DiskTag]) -> Result<()> {
+        let paths: Vec<PathBuf> = disks.iter().map(|d| d.path.as_path().to_owned()).collect();
+        blocking(move || {
+            let ids: Vec<FileId> = paths.iter().filter_map(|p| process::file_id(p).ok()).collect();
+            let unproved = |e: std::io::Error| {
+                HostError::new(ErrorKind::BackendFailed, format!("cannot see who has images open: {e}"))
+                    .hint("run the agent as root")
+            };
+            match process::holder_of(&ids).map_err(unproved)? {
+                None => Ok(()),
+                Some(holder) => {
+                    let message = format!(
+                        "an image of domain {domain} is open though the domain does not run: {holder}"
+                    );
+                    Err(HostError::new(ErrorKind::DomainState, message)
+                        .hint("end that process, then ask again"))
+                }
+            }
+        })
+        .await
+    }
+
+    /// Snapshots all disks of a running instance in one transaction.
+    async fn create_live(&self, instance: &Instance, disks: &[DiskTag]) -> Result<()> {
+        let (_, mut link) = self.link(instance).await?;
+        let about = |e: super::qmp::QmpError| e.about(&instance.name);
+        let deadline = link.deadline(TRANSACTION_MAX);
+        let nodes = match link.nodes.take() {
+            Some(nodes) => nodes, // listed just before the pause
+            None => qmp_block::nodes(link.qmp()?, deadline).await.map_err(about)?,
+        };
+        let mut actions = Vec::new();
+        let mut present = 0;
+        for disk in disks {
+            let node = node_of(&nodes, disk)?;
+            present += usize::from(has(&node.head, disk));
+            actions.push(provider::of(&disk.provider)?.live_create(&node.name, disk.tag.as_str()));
+        }
+        if present == disks.len() {
+            return Ok(()); // done by an earlier try: only one transaction can have made them all
+        }
+        if present > 0 {
+            let message = format!("domain {}: some of its disks have the snapshot already", instance.name);
+            return Err(HostError::new(ErrorKind::BackendFailed, message).hint("delete it from them first"));
+        }
+        point("disks_create.asked").await?;
+        let answer = qmp_block::transaction(link.qmp()?, actions, deadline).await;
+        drop(link);
+        point("disks_create.answered").await?;
+        match answer {
+            Ok(()) => Ok(()),
+            Err(e) if e.unsettled() => self.settle(instance, disks, about(e)).await,
+            Err(e) => {
+                let mut e = about(e);
+                if e.message.contains("No space left on device") {
+                    e.kind = ErrorKind::NoSpace;
+                    e.hint = Some("make space on the images' file system".into());
+                }
+                Err(e)
+            }
+        }
+    }
+
+    /// After an unanswered transaction: done when all disks have the snapshot. What only some have is the undo's to delete.
+    async fn settle(&self, instance: &Instance, disks: &[DiskTag], unanswered: HostError) -> Result<()> {
+        // A pause of ours does not wait for it: the guest comes first.
+        let until = self.qemu.links.until(instance.uuid, SETTLE_MAX).await;
+        loop {
+            match self.nodes_of(instance).await {
+                Ok((_, nodes)) => {
+                    let all = disks.iter().all(|d| node_of(&nodes, d).is_ok_and(|n| has(&n.head, d)));
+                    return if all { Ok(()) } else { Err(unanswered) };
+                }
+                Err(e) if e.kind == ErrorKind::QmpUnavailable && Instant::now() < until => {
+                    sleep(Duration::from_millis(50)).await
+                }
+                Err(_) => return Err(unanswered),
+            }
+        }
+    }
+
+    /// Snapshots all disks of a stopped domain, or none.
+    async fn create_offline(&self, disks: &[DiskTag]) -> Result<()> {
+        let mut made: Vec<&DiskTag> = Vec::new();
+        for disk in disks {
+            let done = match self.head(disk).await {
+                Ok(head) if has(&head, disk) => continue,
+                Ok(_) => self.offline(Verb::Create, disk).await,
+                Err(e) => Err(e),
+            };
+            made.push(disk);
+            point("disks_create.answered").await?;
+            if let Err(e) = done {
+                for disk in made {
+                    // Not there is what is wanted; the first error matters more than one of the undo, which the caller does again anyway.
+                    let _ = self.offline(Verb::Delete, disk).await;
+                }
+                return Err(e);
+            }
+        }
+        Ok(())
+    }
+
+    async fn head(&self, disk: &DiskTag) -> Result<ImageHead> {
+        self.tool
+            .info(disk.path.as_path(), disk.format.as_str())
+            .await
+            .map_err(|e| about_disk(e.into(), disk))
+    }
+
+    async fn offline(&self, verb: Verb, disk: &DiskTag) -> Result<()> {
+        let provider = provider::of(&disk.provider)?;
+        let done = provider
+            .offline(&self.tool, verb, disk.path.as_path(), disk.format.as_str(), disk.tag.as_str())
+            .await;
+        done.map_err(|e| about_disk(e.into(), disk))
+    }
+
+    /// Deletes from the disks that the running instance has; returns the others.
+    async fn delete_live<'a>(&self, instance: &Instance, disks: &'a [DiskTag]) -> Result<Vec<&'a DiskTag>> {
+        let (_, mut link) = self.link(instance).await?;
+        let about = |e: super::qmp::QmpError| e.about(&instance.name);
+        let deadline = link.deadline(COMMAND_MAX);
+        let nodes = qmp_block::nodes(link.qmp()?, deadline).await.map_err(about)?;
+        let mut others = Vec::new();
+        for disk in disks {
+            let provider = provider::of(&disk.provider)?;
+            let here: Vec<&Node> = nodes.iter().filter(|n| n.path == disk.path.as_path()).collect();
+            if here.is_empty() {
+                others.push(disk);
+            }
+            for node in here {
+                if !has(&node.head, disk) {
+                    continue;
+                }
+                point("disks_delete.asked").await?;
+                let deadline = link.deadline(DELETE_MAX);
+                provider
+                    .live_delete(link.qmp()?, &node.name, disk.tag.as_str(), deadline)
+                    .await
+                    .map_err(about)?;
+                point("disks_delete.answered").await?;
+            }
+        }
+        Ok(others)
+    }
+
+    async fn delete_offline(&self, domain: Uuid, disks: &[DiskTag]) -> Result<()> {
+        let there: Vec<DiskTag> = disks.iter().filter(|d| d.path.as_path().exists()).cloned().collect();
+        if there.is_empty() {
+            return Ok(());
+        }
+        self.nobody_has(domain, &there).await?;
+        for disk in &there {
+            if has(&self.head(disk).await?, disk) {
+                point("disks_delete.asked").await?;
+                self.offline(Verb::Delete, disk).await?;
+                point("disks_delete.answered").await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn image_facts(head: ImageHead, file: FileId, free: u64, same_as_open: bool) -> ImageFacts {
+    ImageFacts {
+        file: format!("{}:{}", file.0, file.1),
+        virtual_size: head.virtual_size,
+        allocated: head.allocated,
+        cluster_size: head.cluster_size,
+        tags: head.tags,
+        backing: head.backing,
+        external_data: head.external_data,
+        free,
+        same_as_open,
+    }
+}
+
+fn node_of<'a>(nodes: &'a [Node], disk: &DiskTag) -> Result<&'a Node> {
+    qmp_block::find(nodes, disk.path.as_path())
+        .map_err(|why| HostError::new(ErrorKind::Changed, format!("disk {}: {why}", disk.vdev)))
+}
+
+fn has(head: &ImageHead, disk: &DiskTag) -> bool {
+    head.tags.iter().any(|t| t == disk.tag.as_str())
+}
+
+fn about_disk(mut e: HostError, disk: &DiskTag) -> HostError {
+    e.message = format!("disk {}: {}", disk.vdev, e.message);
+    e
+}
+
+/// Checks that the image is the file that was recorded.
+fn same_file(disk: &DiskTag) -> Result<()> {
+    let path = disk.path.as_path();
+    let changed = |why: String| {
+        HostError::new(ErrorKind::Changed, format!("disk {}: {}{why}", disk.vdev, path.display()))
+    };
+    let file = process::file_id(path).map_err(|e| changed(format!(": {e}")))?;
+    let now = format!("{}:{}", file.0, file.1);
+    if now == disk.file.as_str() {
+        return Ok(());
+    }
+    Err(changed(format!(" is another file ({now}) than the one recorded ({})", disk.file))
+        .hint("put the recorded image back, or see who replaced it"))
+}
+
+impl<N: Nodes> Host for RealHost<N> {
+    async fn instances(&self) -> Result<Vec<Instance>> {
+        let (known, others) = self.qemu.registry.list().await?;
+        let mut all: Vec<Instance> = known.iter().map(|k| k.instance(RunState::Unknown)).collect();
+        for domid in others {
+            let read = async |key: &str| self.nodes.read(&format!("/local/domain/{domid}/{key}")).await;
+            let uuid = read("vm").await?.and_then(|vm| vm.strip_prefix("/vm/")?.parse().ok());
+            if let Some(uuid) = uuid {
+                let name = read("name").await?.unwrap_or_default();
+                let (driver, run, state) = (DriverKind::Xen, domid.to_string(), RunState::Unknown);
+                all.push(Instance { uuid, name, domid, driver, run, state });
+            }
+        }
+        Ok(all)
+    }
+
+    async fn facts(&self, instance: Option<&Instance>, known: Option<&Domain>) -> Result<DomainFacts> {
+        let Some(kind) = instance.map(|i| &i.driver).or(known.map(|k| &k.driver)) else {
+            return Err(HostError::new(ErrorKind::NoDomain, "the domain neither runs nor is it known"));
+        };
+        let config = driver!(self, kind, d => d.config(instance, known).await)?;
+        let (mut now, mut memory, mut open) = (None, None, None);
+        if let Some(instance) = instance {
+            now = Some(self.recheck(instance).await?);
+            memory = Some(driver!(self, kind, d => d.memory(instance).await)?);
+            let (process, nodes) = self.nodes_of(instance).await?;
+            let files = process.files().map_err(|e| {
+                HostError::new(
+                    ErrorKind::BackendFailed,
+                    format!("domain {}: its open files cannot be listed: {e}", config.name),
+                )
+            })?;
+            open = Some((nodes, files));
+        }
+        let mut disks = Vec::new();
+        for disk in &config.disks {
+            let image = self.image(disk, open.as_ref().map(|(n, f)| (n.as_slice(), f.as_slice()))).await;
+            disks.push(DiskFacts { disk: disk.clone(), image });
+        }
+        let uuid = instance.map(|i| i.uuid).or(known.map(|k| k.uuid)).unwrap_or_default();
+        let folder = &self.settings.state_dir;
+        let memory_free =
+            files::free(folder).map_err(|e| files::failed("cannot see the free space of", folder, &e))?;
+        let (config, name, ram) = (config.text, config.name, config.ram);
+        Ok(DomainFacts {
+            uuid,
+            name,
+            driver: kind.clone(),
+            instance: now,
+            config,
+            disks,
+            memory,
+            ram,
+            memory_free,
+        })
+    }
+
+    async fn look(&self, disk: &Disk) -> DiskFacts {
+        DiskFacts { disk: disk.clone(), image: self.image(disk, None).await }
+    }
+
+    async fn recheck(&self, instance: &Instance) -> Result<Instance> {
+        driver!(self, &instance.driver, d => d.recheck(instance).await)
+    }
+
+    async fn create_memory_file(&self, out: &MemoryOut) -> Result<()> {
+        let out = out.clone();
+        blocking(move || files::create_memory(&out)).await?;
+        point("create_memory_file.after").await
+    }
+
+    async fn pause(&self, operation: &OperationId, instance: &Instance, deadline: Duration) -> Result<()> {
+        driver!(self, &instance.driver, d => d.pause(operation, instance, deadline).await)
+    }
+
+    async fn release(&self, operation: &OperationId, instance: &Instance) -> Result<Option<Duration>> {
+        driver!(self, &instance.driver, d => d.release(operation, instance).await)
+    }
+
+    async fn release_leftovers(&self) -> Result<Vec<OperationId>> {
+        let folder = self.settings.pauses();
+        let (released, held) = guard::leftovers(&folder, LEFTOVERS_MAX).await;
+        for what in held {
+            eprintln!("xensnapd: {what}; it is tried again until it succeeds");
+        }
+        let left = super::pause::all(&folder);
+        for operation in &left {
+            self.guard.take_over(operation).await;
+        }
+        Ok(released.into_iter().chain(left).filter_map(|id| id.parse().ok()).collect())
+    }
+
+    async fn disks_create(&self, instance: Option<&Instance>, disks: &[DiskTag]) -> Result<()> {
+        match instance {
+            Some(instance) => self.create_live(instance, disks).await,
+            None => {
+                self.nobody_has(Uuid::nil(), disks).await?;
+                self.create_offline(disks).await
+            }
+        }
+    }
+
+    async fn disks_delete(&self, domain: Uuid, disks: &[DiskTag]) -> Result<()> {
+        let Some(instance) = self.running(domain).await? else {
+            return self.delete_offline(domain, disks).await;
+        };
+        let others: Vec<DiskTag> = self.delete_live(&instance, disks).await?.into_iter().cloned().collect();
+        self.delete_offline(domain, &others).await
+    }
+
+    async fn disks_apply(&self, domain: Uuid, disks: &[DiskTag]) -> Result<()> {
+        if let Some(instance) = self.running(domain).await? {
+            let message = format!("domain {} runs: its disks cannot be put back", instance.name);
+            return Err(HostError::new(ErrorKind::DomainState, message).hint("end it first"));
+        }
+        self.nobody_has(domain, disks).await?;
+        for disk in disks {
+            if !has(&self.head(disk).await?, disk) {
+                let message =
+                    format!("disk {}: {} does not hold the snapshot {}", disk.vdev, disk.path, disk.tag);
+                return Err(HostError::new(ErrorKind::Changed, message));
+            }
+            point("disks_apply.asked").await?;
+            self.offline(Verb::Apply, disk).await?;
+            point("disks_apply.answered").await?;
+        }
+        Ok(())
+    }
+
+    async fn disks_verify(&self, domain: Uuid, disks: &[DiskTag]) -> Result<()> {
+        let nodes = match self.running(domain).await? {
+            Some(instance) if instance.driver == DriverKind::Xen => return no_xen(&instance.name),
+            Some(instance) => self.nodes_of(&instance).await?.1,
+            None => Vec::new(),
+        };
+        for disk in disks {
+            same_file(disk)?;
+            let there = match nodes.iter().find(|n| n.path == disk.path.as_path()) {
+                Some(node) => has(&node.head, disk),
+                None => has(&self.head(disk).await?, disk),
+            };
+            if !there {
+                let message =
+                    format!("disk {}: {} does not hold the snapshot {}", disk.vdev, disk.path, disk.tag);
+                return Err(HostError::new(ErrorKind::Changed, message)
+                    .hint("it was deleted by another program, or the image was replaced"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn memory_begin(&self, instance: &Instance, out: &MemoryOut) -> Result<()> {
+        driver!(self, &instance.driver, d => d.memory_begin(instance, out).await)
+    }
+
+    async fn memory_complete(
+        &self,
+        instance: &Instance,
+        out: &MemoryOut,
+        progress: Progress<'_>,
+    ) -> Result<u64> {
+        driver!(self, &instance.driver, d => d.memory_complete(instance, out, progress).await)
+    }
+
+    async fn memory_cancel(&self, instance: &Instance) -> Result<()> {
+        driver!(self, &instance.driver, d => d.memory_cancel(instance).await)
+    }
+
+    async fn sync(&self, paths: &[AbsPath]) -> Result<()> {
+        let paths: Vec<PathBuf> = paths.iter().map(|p| p.as_path().to_owned()).collect();
+        blocking(move || files::sync(&paths)).await?;
+        point("sync.after").await
+    }
+
+    async fn remove_file(&self, path: &AbsPath) -> Result<()> {
+        let path = path.as_path().to_owned();
+        blocking(move || files::remove(&path)).await
+    }
+
+    async fn write_result(&self, path: &AbsPath, bytes: &[u8]) -> Result<ResultFile> {
+        let (target, bytes) = (path.clone(), bytes.to_owned());
+        blocking(move || files::write_result(&target, &bytes)).await
+    }
+
+    async fn end_domain(&self, domain: Uuid) -> Result<()> {
+        let xen =
+            self.instances().await?.into_iter().find(|i| i.uuid == domain && i.driver == DriverKind::Xen);
+        match xen {
+            Some(instance) => no_xen(&instance.name),
+            None => self.qemu.end(domain).await,
+        }
+    }
+
+    async fn start_domain(&self, domain: Uuid, start: &Start) -> Result<Instance> {
+        self.qemu.start(domain, start).await
+    }
+
+    fn let_go(&self, domain: Uuid) -> impl Future<Output = ()> + Send {
+        self.qemu.links.let_go(domain)
+    }
+}
