@@ -165,6 +165,28 @@ impl Diagnostics {
         Err(self)
     }
 
+    /// Drops what only follows from a malformed line: of those that begin on one line, only the first that is
+    /// about its form, when there is one.
+    pub fn settle(&mut self, sources: &[Source]) {
+        self.list.sort_by_key(|d| (d.span, d.code));
+        let line = |d: &Diagnostic| {
+            let source = sources.get(d.span.file);
+            (d.span.file, source.map_or(0, |s| s.line_col(d.span.start).0))
+        };
+        let mut malformed: Vec<(usize, usize)> = Vec::new();
+        let mut keep = Vec::new();
+        for d in self.list.iter().filter(|d| d.code < Code::UnknownName) {
+            let first = !malformed.contains(&line(d));
+            // An open bracket is told of where it stands, whatever else is on that line; so is each bad escape.
+            keep.push(first || matches!(d.code, Code::Unclosed | Code::Escape));
+            malformed.push(line(d));
+        }
+        let mut keep = keep.into_iter();
+        self.list.retain(|d| {
+            if d.code < Code::UnknownName { keep.next() == Some(true) } else { !malformed.contains(&line(d)) }
+        });
+    }
+
     /// As text for people: place, source line, caret, help.
     #[must_use]
     pub fn render(&self, sources: &[Source]) -> String {

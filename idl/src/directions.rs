@@ -2,8 +2,8 @@
 //! an error, and so it must be everywhere inside. An open type is kept by programs that are older than what
 //! wrote it, which a strict one inside would refuse.
 //!
-//! The enumeration that names a union's arms is exempt: the arms decide, so it can be shared (a request's kinds
-//! also stand in records). Strings and builtins have no direction.
+//! The enumeration that names the arms of a strict union may be open: the arms decide, so it can be shared (a
+//! request's kinds also stand in records). Strings and builtins have no direction.
 
 use crate::diag::{Code, Diagnostics};
 use crate::model::{DeclKind, Dir, Id, Model, Ty};
@@ -18,7 +18,13 @@ pub(crate) fn check(model: &Model, diags: &mut Diagnostics) {
     for decl in &model.decls {
         let DeclKind::Struct(s) = &decl.kind else { continue };
         for field in &s.fields {
-            for id in inner(&field.ty) {
+            let mut ids = inner(&field.ty);
+            if let Ty::Union(u) = &field.ty
+                && !s.dir.is_strict()
+            {
+                ids.push(u.key_enum);
+            }
+            for id in ids {
                 let Some(dir) = dir_of(id) else { continue };
                 if dir.is_strict() == s.dir.is_strict() {
                     continue;

@@ -39,6 +39,8 @@ pub struct Token {
     pub tok: Tok,
     /// Where it stands.
     pub span: Span,
+    /// Its line, from 1.
+    pub line: usize,
     /// Whether it is the first of its line.
     pub first: bool,
     /// Whether it stands at the very start of its line: there a statement begins.
@@ -72,14 +74,20 @@ pub fn lex(file: usize, source: &Source, diags: &mut Diagnostics) -> (Vec<Token>
             _ => {
                 if let Some(tok) = lexer.token(c) {
                     let span = lexer.span(start);
-                    tokens.push(Token { tok, span, first, margin: start == line_start });
+                    tokens.push(Token { tok, span, line, first, margin: start == line_start });
                 }
                 first = false;
             }
         }
     }
     let end = lexer.at;
-    tokens.push(Token { tok: Tok::End, span: Span { file, start: end, end }, first: true, margin: true });
+    tokens.push(Token {
+        tok: Tok::End,
+        span: Span { file, start: end, end },
+        line,
+        first: true,
+        margin: true,
+    });
     (tokens, comments)
 }
 
@@ -135,6 +143,9 @@ impl<'a> Lexer<'a> {
                     self.span(start),
                     format!("unexpected character `{}`", c.escape_debug()),
                 );
+                if c == '\u{feff}' {
+                    d.help("save the file without a byte order mark");
+                }
                 if "+-*/%<>!&|^~@.;".contains(c) {
                     d.help("the language has literals, names and calls only: write the value itself");
                 }

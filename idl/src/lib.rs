@@ -36,5 +36,6 @@ pub fn compile(sources: &[Source]) -> Result<Model, Diagnostics> {
     let files: Vec<ast::File> =
         sources.iter().enumerate().map(|(i, s)| parse::parse(i, s, &mut diags)).collect();
     let model = resolve::resolve(sources, &files, &mut diags);
+    diags.settle(sources);
     diags.finish().map(|()| model)
 }

@@ -9,7 +9,7 @@ use crate::lex::{Tok, Token, lex};
 #[must_use]
 pub fn parse(file: usize, source: &Source, diags: &mut Diagnostics) -> File {
     let (tokens, comments) = lex(file, source, diags);
-    let mut parser = Parser { tokens, at: 0, diags, depth: 0 };
+    let mut parser = Parser { tokens, at: 0, diags, depth: 0, unclosed_at: None };
     let mut stmts = Vec::new();
     while parser.peek() != &Tok::End {
         match parser.statement() {
@@ -37,6 +37,8 @@ struct Parser<'a> {
     at: usize,
     diags: &'a mut Diagnostics,
     depth: usize,
+    /// The token before which brackets were found open: those around them are not told of again.
+    unclosed_at: Option<usize>,
 }
 
 impl Parser<'_> {
@@ -247,7 +249,7 @@ impl Parser<'_> {
                 return Ok((items, self.bump().span, comma));
             }
             if self.at_statement() {
-                return self.unclosed(&opened, open, close);
+                return Ok(self.unclosed(&opened, open, close, items));
             }
             let depth = self.depth;
             match item(self) {
@@ -260,7 +262,7 @@ impl Parser<'_> {
             comma = self.eat(',');
             if !comma && self.peek() != &Tok::Sym(close) {
                 if self.at_statement() {
-                    return self.unclosed(&opened, open, close);
+                    return Ok(self.unclosed(&opened, open, close, items));
                 }
                 if let Tok::Sym(wrong @ (')' | ']' | '}')) = *self.peek() {
                     let span = self.span();
@@ -272,7 +274,7 @@ impl Parser<'_> {
                 let (span, found) = (self.span(), self.peek().describe());
                 self.diags
                     .add(Code::Expected, span, format!("expected `,` or `{close}`, found {found}"))
-                    .help("a comma is missing before it?");
+                    .help("is a comma missing before it?");
                 // Take it as if the comma were there, unless that makes no headway.
                 if matches!(self.peek(), Tok::Sym('=' | ':')) {
                     self.skip_to_item(close)?;
@@ -282,11 +284,21 @@ impl Parser<'_> {
         }
     }
 
-    fn unclosed<T>(&mut self, opened: &Token, open: char, close: char) -> Res<T> {
-        self.diags
-            .add(Code::Unclosed, opened.span, format!("`{open}` is not closed"))
-            .help(format!("a `{close}` is missing before the next statement"));
-        Err(Stop)
+    /// Takes the bracket as closed before the statement that begins here.
+    fn unclosed<T>(
+        &mut self,
+        opened: &Token,
+        open: char,
+        close: char,
+        items: Vec<T>,
+    ) -> (Vec<T>, Span, bool) {
+        if self.unclosed_at != Some(self.at) {
+            self.unclosed_at = Some(self.at);
+            self.diags
+                .add(Code::Unclosed, opened.span, format!("`{open}` is not closed"))
+                .help(format!("a `{close}` is missing before the next statement"));
+        }
+        (items, opened.span, true)
     }
 
     /// Skips to the comma or bracket that ends this item.
@@ -294,7 +306,7 @@ impl Parser<'_> {
         let mut depth = 0usize;
         loop {
             if self.at_statement() {
-                return Err(Stop);
+                return Ok(());
             }
             match self.peek() {
                 Tok::Sym(',') if depth == 0 => return Ok(()),

@@ -294,6 +294,8 @@ impl<'a> Resolver<'a> {
     }
 
     fn default(&mut self, ty: &Ty, limits: &Limits, value: &Expr) -> Option<Value> {
+        let kinds = "defaults are for bool, integers, string and enumerations; else make the field optional";
+        let mut help = "change the default or the limits".to_owned();
         let problem = match (ty, &value.kind) {
             (Ty::Bool, ExprKind::Bool(b)) => return Some(Value::Bool(*b)),
             (Ty::Str, ExprKind::Str(s)) => {
@@ -329,11 +331,12 @@ impl<'a> Resolver<'a> {
                 return None;
             }
             (_, ExprKind::Error) => return None,
-            _ => format!("the default of a {} cannot be {}", ty.describe(&self.model), value.describe()),
+            _ => {
+                kinds.clone_into(&mut help);
+                format!("the default of a {} cannot be {}", ty.describe(&self.model), value.describe())
+            }
         };
-        self.diags
-            .add(Code::Default, value.span, problem)
-            .help("defaults are for bool, integers, string and enumerations; else make the field optional");
+        self.diags.add(Code::Default, value.span, problem).help(help);
         None
     }
 
