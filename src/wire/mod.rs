@@ -17,6 +17,7 @@ mod path;
 mod raw;
 mod schema;
 mod time;
+mod types;
 
 pub use codec::{Codec, Empty, Int, Limited, List, Nanos, Plain, UuidText};
 pub use document::{
@@ -31,6 +32,7 @@ pub use path::AbsPath;
 pub use raw::{Extra, RawJson};
 pub use schema::{ObjectSchema, enum_schema};
 pub use time::Timestamp;
+pub use types::{RecodeError, TypeInfo};
 
 /// Largest magnitude of an integer that every JSON reader keeps: 2^53-1.
 pub const INT_MAX: i64 = (1 << 53) - 1;
@@ -39,3 +41,6 @@ pub const INT_MAX: i64 = (1 << 53) - 1;
 pub(crate) use codec::read_text;
 pub(crate) use named::{check_text, lossy};
 pub(crate) use schema::text_schema;
+
+#[cfg(test)]
+mod tests;

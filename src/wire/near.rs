@@ -26,18 +26,24 @@ pub(crate) fn hint(word: &str, names: &[&str]) -> String {
     }
 }
 
-/// Edits (insert, delete, replace) between two words.
+/// Edits (insert, delete, replace, swap of neighbours) between two words.
 fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().collect();
     let b: Vec<char> = b.chars().collect();
+    let at = |v: &[usize], k: usize| v.get(k).copied().unwrap_or(usize::MAX / 2);
+    let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut left = i + 1;
-        let mut row = vec![left];
-        for ((cb, diagonal), above) in b.iter().zip(&last).zip(last.iter().skip(1)) {
-            left = (diagonal + usize::from(ca != *cb)).min(above + 1).min(left + 1);
-            row.push(left);
+    for (i, ca) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, cb) in b.iter().enumerate() {
+            let mut best =
+                (at(&last, j) + usize::from(ca != cb)).min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
+            if i > 0 && j > 0 && a.get(i - 1) == Some(cb) && b.get(j - 1) == Some(ca) {
+                best = best.min(at(&before, j - 1) + 1);
+            }
+            row.push(best);
         }
-        last = row;
+        before = std::mem::replace(&mut last, row);
     }
     last.last().copied().unwrap_or(0)
 }

@@ -51,10 +51,23 @@ impl Backend for Rust {
                 DeclKind::Struct(s) => structs::structure(&mut cx, decl, s),
             }
         }
+        types_table(&mut cx);
         let mut files = Files::default();
         files.push(self.file.clone(), cx.out);
         Ok(files)
     }
+}
+
+/// Every type by its name, for tests and for tools that show schemas.
+fn types_table(cx: &mut Cx<'_>) {
+    let w = cx.wire;
+    cx.line("");
+    cx.doc("Every type by its name in the IDL, in order of files and places.", &[]);
+    cx.line(&format!("pub static TYPES: &[{w}::TypeInfo] = &["));
+    for decl in &cx.model.decls {
+        cx.line(&format!("{w}::TypeInfo::of::<{}>({}),", names::camel(&decl.name), quote(&decl.name)));
+    }
+    cx.line("];");
 }
 
 /// What every part needs: the model, and the text so far.
