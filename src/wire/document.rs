@@ -181,14 +181,27 @@ fn encode<T: Serialize + ?Sized>(value: &T, max: usize) -> Result<String, Encode
 fn path_text(path: &serde_path_to_error::Path) -> String {
     let text = path.to_string();
     // What serde_path_to_error calls the whole document.
-    if text == "." { String::new() } else { text }
+    if text == "." { String::new() } else { clip(&text) }
 }
 
 /// serde_json's message without the place, which we tell in our own words.
 fn message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
-    text.strip_suffix(&place).unwrap_or(&text).to_owned()
+    clip(text.strip_suffix(&place).unwrap_or(&text))
+}
+
+/// Takes out the middle of what is too long to be read: a document's own text can be part of a message.
+fn clip(text: &str) -> String {
+    const HEAD: usize = 160;
+    const TAIL: usize = 80;
+    let chars = text.chars().count();
+    if chars <= HEAD + TAIL + 2 {
+        return text.to_owned();
+    }
+    let head = text.chars().take(HEAD);
+    let tail = text.chars().skip(chars - TAIL);
+    head.chain("..".chars()).chain(tail).collect()
 }
 
 /// Deepest nesting of brackets outside of strings.

@@ -105,6 +105,13 @@ fn deserialize(cx: &mut Cx<'_>, decl: &Decl, s: &Struct, name: &str, open: bool)
         cx.line(&format!("let mut extra = {w}::Extra::new();"));
     }
     cx.line("while let Some(key) = reader.key()? {");
+    if s.fields.is_empty() {
+        cx.line(if open { "reader.keep(&mut extra, &key)?;" } else { "reader.unknown(&key, Self::KEYS)?;" });
+        cx.lines("}\n");
+        cx.line(if open { "Ok(Self { extra })" } else { "Ok(Self {})" });
+        cx.lines("}\n}\n");
+        return;
+    }
     cx.line("match &*key {");
     for field in &s.fields {
         let slot = local(field);

@@ -3,7 +3,7 @@
 use super::Cx;
 use super::names::{camel, ident, union_type, variant};
 use super::types::lifecycle;
-use crate::model::{Binding, Decl, Field, Presence, Struct, Ty, Union};
+use crate::model::{Binding, Decl, Field, Presence, Struct, Ty, Union, Value};
 use crate::size::decl_max;
 
 /// A constructor of more arguments helps nobody.
@@ -18,7 +18,8 @@ pub(super) fn structure(cx: &mut Cx<'_>, decl: &Decl, s: &Struct) {
     }
     cx.line("");
     cx.doc(&decl.doc, &more);
-    cx.line("#[derive(Clone, Debug, PartialEq, Eq)]");
+    let default = if derives_default(s) { ", Default" } else { "" };
+    cx.line(&format!("#[derive(Clone, Debug{default}, PartialEq, Eq)]"));
     cx.line(&format!("pub struct {name} {{"));
     for field in &s.fields {
         let ty = cx.rust_type(decl, field).ty;
@@ -94,13 +95,25 @@ fn xenstore(cx: &mut Cx<'_>, binding: &Binding, size: u64) {
     }
 }
 
+/// Whether every field's default is Rust's own.
+fn derives_default(s: &Struct) -> bool {
+    s.fields.iter().all(|f| {
+        matches!(
+            &f.presence,
+            Presence::Optional | Presence::Default(Value::Bool(false)) | Presence::Default(Value::Int(0))
+        )
+    })
+}
+
 /// `new` with what is required, or `Default` when nothing is.
 fn construct(cx: &mut Cx<'_>, decl: &Decl, s: &Struct, name: &str, open: bool) {
     let required: Vec<&Field> = s.fields.iter().filter(|f| f.presence == Presence::Required).collect();
     let rest = s.fields.len() > required.len() || open;
     if required.is_empty() {
+        if derives_default(s) {
+            return;
+        }
         cx.line("");
-        // What derive would do, but for defaults that are not Rust's.
         cx.line(&format!("impl ::core::default::Default for {name} {{"));
         cx.line("fn default() -> Self {");
         literal(cx, s, open);
