@@ -24,6 +24,8 @@ pub const CONNECT_MAX: Duration = Duration::from_secs(2);
 pub const COMMAND_MAX: Duration = Duration::from_secs(10);
 /// What is left of a pause for its release, when a command before it is not answered.
 const RELEASE_RESERVE: Duration = Duration::from_secs(3);
+/// What a command is given even then: a QEMU that has just come to itself answers within it.
+const COMMAND_MIN: Duration = Duration::from_millis(400);
 
 /// Whom to connect to.
 #[derive(Clone, Copy, Debug)]
@@ -155,11 +157,10 @@ impl Slot {
 
     /// Until when a command may take that usually takes less than this: no longer than a pause of ours leaves time for the release.
     pub fn deadline(&self, usual: Duration) -> Instant {
-        let usual = Instant::now() + usual;
-        match self.paused {
-            Some(paused) => usual.min(paused.until.checked_sub(RELEASE_RESERVE).unwrap_or(paused.until)),
-            None => usual,
-        }
+        let now = Instant::now();
+        let Some(paused) = self.paused else { return now + usual };
+        let left = paused.until.checked_sub(RELEASE_RESERVE).unwrap_or(paused.until);
+        left.max(now + COMMAND_MIN).min(now + usual)
     }
 
     /// The domain's name.

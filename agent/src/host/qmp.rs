@@ -358,3 +358,180 @@ fn version_text(version: &Value) -> String {
         None => format!("{major}.{minor}.{micro}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{IoSliceMut, Read, Write};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::{UnixListener, UnixStream as Peer};
+
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const GREETING: &str = r#"{"QMP": {"version": {"qemu": {"micro": 0, "minor": 1, "major": 12}, "package": ""}, "capabilities": ["oob"]}}"#;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_millis(300)
+    }
+
+    /// A QEMU that follows a script: for each line that it is sent, the next answer; `%` in it is the command's id.
+    fn server(greeting: &'static str, answers: &[&'static str]) -> (TempDir, PathBuf) {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("q");
+        let listener = UnixListener::bind(&path).unwrap();
+        let answers = answers.to_vec();
+        std::thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            stream.write_all(greeting.as_bytes()).unwrap();
+            for answer in answers {
+                let mut line = Vec::new();
+                while !line.ends_with(b"\n") {
+                    let mut byte = [0];
+                    if stream.read(&mut byte).unwrap_or(0) == 0 {
+                        return;
+                    }
+                    line.push(byte[0]);
+                }
+                let asked: Value = serde_json::from_slice(&line).unwrap();
+                for piece in answer.replace('%', &asked["id"].to_string()).as_bytes().chunks(7) {
+                    let _ = stream.write_all(piece); // in pieces, as a socket may give them
+                }
+            }
+            let mut rest = [0; 64];
+            while stream.read(&mut rest).unwrap_or(0) > 0 {} // silent from here on
+        });
+        (dir, path)
+    }
+
+    const READY: &str = "{\"return\": {}, \"id\": %}\r\n";
+
+    fn greeting() -> &'static str {
+        Box::leak(format!("{GREETING}\r\n").into_boxed_str())
+    }
+
+    #[tokio::test]
+    async fn events_it_does_not_know_are_kept_in_order_with_their_time() {
+        let busy = concat!(
+            r#"{"timestamp": {"seconds": 5, "microseconds": 250000}, "event": "STOP"}"#,
+            "\r\n",
+            r#"{"timestamp": {"seconds": -1, "microseconds": -1}, "event": "NEW_IN_12", "data": {"x": [1, {"y": null}]}}"#,
+            "\r\n",
+            r#"{"return": "of an earlier question", "id": 0}"#,
+            "\r\n",
+            r#"{"return": {"new-key": 1}, "id": %}"#,
+            "\r\n"
+        );
+        let (_dir, path) = server(greeting(), &[READY, busy]);
+        let mut qmp = Qmp::connect(&path, soon()).await.unwrap();
+        assert_eq!((qmp.version(), qmp.pid()), ("12.1.0", Some(std::process::id())));
+        assert_eq!(qmp.execute("x", json!({}), soon()).await.unwrap(), json!({"new-key": 1}));
+        let events = qmp.take_events();
+        assert_eq!(
+            events[0],
+            Event { name: "STOP".into(), at: Some(Duration::from_millis(5250)), data: Value::Null }
+        );
+        assert_eq!((events[1].name.as_str(), events[1].at), ("NEW_IN_12", None));
+        assert_eq!(events[1].data["x"][1], json!({"y": null}));
+        assert!(qmp.take_events().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_leaves_the_connection_good_and_no_answer_does_not() {
+        let refusal =
+            "{\"error\": {\"class\": \"GenericError\", \"desc\": \"Need a root block node\"}, \"id\": %}\r\n";
+        let (_dir, path) = server(greeting(), &[READY, refusal, READY]);
+        let mut qmp = Qmp::connect(&path, soon()).await.unwrap();
+        let e = qmp.execute("one", json!({}), soon()).await.unwrap_err();
+        assert!(!e.unsettled() && !qmp.broken());
+        assert_eq!(e.to_string(), "QEMU refused one: Need a root block node");
+        qmp.execute("two", json!({}), soon()).await.unwrap();
+        let e = qmp.execute("three", json!({}), soon()).await.unwrap_err();
+        assert!(matches!(e, QmpError::Unanswered { .. }) && e.unsettled() && qmp.broken());
+        assert!(e.to_string().starts_with("QEMU does not answer: no reply to three within 3"), "{e}");
+        assert!(
+            matches!(qmp.execute("four", json!({}), soon()).await, Err(QmpError::Closed { .. })),
+            "broken for good"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_command_given_up_in_the_middle_breaks_the_connection() {
+        let (_dir, path) = server(greeting(), &[READY]);
+        let mut qmp = Qmp::connect(&path, soon()).await.unwrap();
+        let given_up =
+            tokio::time::timeout(Duration::from_millis(20), qmp.execute("x", json!({}), soon())).await;
+        assert!(given_up.is_err() && qmp.broken(), "its late answer must not be taken for the next one's");
+    }
+
+    #[tokio::test]
+    async fn nobody_no_greeting_no_qmp_and_the_end_are_told_apart() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("q");
+        assert!(matches!(Qmp::connect(&path, soon()).await, Err(QmpError::Absent { .. })));
+        drop(UnixListener::bind(&path).unwrap()); // the file of a QEMU that was killed stays
+        assert!(matches!(Qmp::connect(&path, soon()).await, Err(QmpError::Absent { .. })));
+
+        let (_dir, path) = server("", &[READY]);
+        assert!(matches!(Qmp::connect(&path, soon()).await, Err(QmpError::Held(_) | QmpError::Silent(_))));
+        for foreign in ["{\"hello\": 1}\n", "220 smtp ready\n"] {
+            let (_dir, path) = server(foreign, &[READY]);
+            assert!(matches!(Qmp::connect(&path, soon()).await, Err(QmpError::Foreign { .. })), "{foreign}");
+        }
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("q");
+        let listener = UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || drop(listener.accept()));
+        assert!(matches!(Qmp::connect(&path, soon()).await, Err(QmpError::Closed { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_second_client_is_told_that_the_socket_is_held() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("q");
+        let listener = UnixListener::bind(&path).unwrap();
+        let _first = Peer::connect(&path).unwrap();
+        let _served = listener.accept().unwrap();
+        assert!(matches!(Qmp::connect(&path, soon()).await, Err(QmpError::Held(_))));
+    }
+
+    #[tokio::test]
+    async fn a_file_goes_with_its_command() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("q");
+        let listener = UnixListener::bind(&path).unwrap();
+        let peer = std::thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            stream.write_all(greeting().as_bytes()).unwrap();
+            let mut bytes = [0; 4096];
+            let _ = stream.read(&mut bytes).unwrap();
+            stream.write_all(b"{\"return\": {}, \"id\": 1}\n").unwrap();
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+            let got =
+                recvmsg(&stream, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::empty())
+                    .unwrap();
+            let file = ancillary.drain().find_map(|m| match m {
+                RecvAncillaryMessage::ScmRights(mut files) => files.next(),
+                _ => None,
+            });
+            stream.write_all(b"{\"return\": {}, \"id\": 2}\n").unwrap();
+            (String::from_utf8_lossy(&bytes[..got.bytes]).into_owned(), file.unwrap())
+        });
+        let mut qmp = Qmp::connect(&path, soon()).await.unwrap();
+        let file = tempfile::tempfile().unwrap();
+        (&file).write_all(b"the very file").unwrap();
+        qmp.getfd("mem", file.as_fd(), soon()).await.unwrap();
+        let (command, got): (String, OwnedFd) = peer.join().unwrap();
+        assert!(
+            command.contains(r#""execute":"getfd""#) && command.contains(r#""fdname":"mem""#),
+            "{command}"
+        );
+        let mut text = String::new();
+        let mut got = std::fs::File::from(got);
+        std::io::Seek::rewind(&mut got).unwrap();
+        got.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "the very file");
+    }
+}

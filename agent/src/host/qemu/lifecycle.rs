@@ -251,6 +251,9 @@ impl<N: Nodes> QemuDriver<N> {
 /// Ends a process: politely, then not.
 async fn end_process(process: Process) -> Result<()> {
     for signal in [Signal::TERM, Signal::KILL] {
+        if signal == Signal::TERM && process.stopped() {
+            continue; // it could not hear it
+        }
         process.signal(signal);
         if process.gone_within(SIGNAL_MAX).await {
             return Ok(());
