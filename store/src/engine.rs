@@ -209,3 +209,48 @@ pub(crate) fn sort(database: &Path, what: &'static str, error: Error) -> StoreEr
         _ => StoreError::Engine { what, source: error },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_writer_syncs_every_commit_and_keeps_its_references() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = Location::under(dir.path());
+        at.prepare().unwrap();
+        create(&at, Uuid::new_v4()).unwrap();
+        let conn = open_writer(&at).unwrap();
+        let pragma = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+        // 2 is FULL (sqlite.org/pragma.html#pragma_synchronous).
+        assert_eq!((pragma("synchronous"), pragma("foreign_keys"), pragma("mmap_size")), (2, 1, 0));
+        assert_eq!(
+            conn.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0)).unwrap(),
+            "wal"
+        );
+    }
+
+    #[test]
+    fn names_of_files_are_escaped_in_an_address() {
+        let uri = immutable_uri(Path::new("/a b/100%?x#y/é.db"));
+        assert_eq!(uri, Path::new("file:/a%20b/100%25%3fx%23y/%c3%a9.db?immutable=1"));
+    }
+
+    #[test]
+    fn errors_are_sorted_by_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = dir.path().join("x.db");
+        let sorted = |code| sort(&database, "testing", Error::SqliteFailure(ffi::Error::new(code), None));
+        assert!(matches!(sorted(ffi::SQLITE_FULL), StoreError::NoSpace { .. }));
+        assert!(matches!(sorted(ffi::SQLITE_IOERR_SHMSIZE), StoreError::NoSpace { .. }));
+        assert!(matches!(sorted(ffi::SQLITE_CORRUPT), StoreError::Damaged { .. }));
+        assert!(matches!(sorted(ffi::SQLITE_NOTADB), StoreError::Foreign { .. }));
+        assert!(matches!(sorted(ffi::SQLITE_BUSY), StoreError::Busy { .. }));
+        for latching in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_CORRUPT] {
+            assert!(sorted(latching).latches(), "{latching}");
+        }
+        for passing in [ffi::SQLITE_FULL, ffi::SQLITE_BUSY] {
+            assert!(!sorted(passing).latches(), "{passing}");
+        }
+    }
+}

@@ -89,7 +89,10 @@ impl Reader {
     /// # Errors
     /// Where there is none, says whether there never was one ([`StoreError::NotInstalled`]) or its volume is missing ([`StoreError::NotMounted`]).
     pub fn open(at: &Location) -> Result<Self> {
-        Ok(Self { conn: engine::open_reader(at)?, database: at.database() })
+        let reader = Self { conn: engine::open_reader(at)?, database: at.database() };
+        // A torn head is found here and not in the middle of a list.
+        reader.store_id()?;
+        Ok(reader)
     }
 
     /// The id of the store.

@@ -157,3 +157,87 @@ fn copy(conn: &Connection, database: &Path, version: i64) -> Result<()> {
         .map_err(|e| StoreError::io("write", &path, e))?;
     files::sync_parent(&path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::location::Location;
+
+    const V2: Migration =
+        Migration { to: 2, sql: "ALTER TABLE domain ADD COLUMN note TEXT; UPDATE domain SET note = 'seen';" };
+    const V3: Migration = Migration { to: 3, sql: "CREATE INDEX domain_note ON domain (note);" };
+    const BAD: Migration = Migration { to: 3, sql: "CREATE TABLE half (x); INSERT INTO nowhere VALUES (1);" };
+
+    /// A database of schema 1 with one domain, its log not written back.
+    fn of_schema_1() -> (tempfile::TempDir, Connection, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let at = Location::under(dir.path());
+        at.prepare().unwrap();
+        engine::create(&at, Uuid::nil()).unwrap();
+        let conn = engine::open_writer(&at).unwrap();
+        conn.execute("INSERT INTO domain (uuid, name, json) VALUES ('u', 'n', '{}')", []).unwrap();
+        (dir, conn, at.database())
+    }
+
+    fn with(more: &[Migration]) -> Vec<Migration> {
+        MIGRATIONS.iter().chain(more).copied().collect()
+    }
+
+    fn tables(conn: &Connection) -> String {
+        conn.query_row("SELECT group_concat(name, ' ') FROM sqlite_schema", [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn steps_follow_each_other_without_a_gap() {
+        for (n, migration) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(migration.to, i64::try_from(n).unwrap() + 1);
+        }
+    }
+
+    #[test]
+    fn an_older_database_is_copied_and_then_migrated_by_all_steps() {
+        let (_dir, mut conn, database) = of_schema_1();
+        migrate(&mut conn, &database, &with(&[V2, V3])).unwrap();
+        assert_eq!(version(&conn, &database).unwrap(), 3);
+        assert_eq!(
+            conn.query_row("SELECT note FROM domain", [], |row| row.get::<_, String>(0)).unwrap(),
+            "seen"
+        );
+        // The copy is the old database, its log included, and ours.
+        let copy = Connection::open(database.with_file_name("xensnap.db.schema-1")).unwrap();
+        assert_eq!(version(&copy, &database).unwrap(), 1);
+        assert_eq!(copy.query_row("SELECT count(*) FROM domain", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+        use std::os::unix::fs::MetadataExt;
+        assert_eq!(
+            std::fs::metadata(database.with_file_name("xensnap.db.schema-1")).unwrap().mode() & 0o777,
+            0o600
+        );
+        // Once more: nothing to do, no other copy.
+        migrate(&mut conn, &database, &with(&[V2, V3])).unwrap();
+        assert!(!database.with_file_name("xensnap.db.schema-3").exists());
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_old_schema() {
+        let (_dir, mut conn, database) = of_schema_1();
+        let before = tables(&conn);
+        let error = migrate(&mut conn, &database, &with(&[V2, BAD])).unwrap_err();
+        assert!(error.to_string().contains("migrating"), "{error}");
+        assert_eq!(
+            (version(&conn, &database).unwrap(), tables(&conn)),
+            (1, before),
+            "the first step is undone too"
+        );
+        // Mended, it goes through, over the copy of the first attempt.
+        migrate(&mut conn, &database, &with(&[V2, V3])).unwrap();
+        assert_eq!(version(&conn, &database).unwrap(), 3);
+    }
+
+    #[test]
+    fn a_newer_database_is_refused_by_its_number() {
+        let (_dir, mut conn, database) = of_schema_1();
+        migrate(&mut conn, &database, &with(&[V2, V3])).unwrap();
+        let error = migrate(&mut conn, &database, MIGRATIONS).unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found: 3, known: 1, .. }), "{error}");
+    }
+}

@@ -1,5 +1,7 @@
 //! What the store's tests share: a place for a store, and records to put into it.
 
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -10,7 +12,7 @@ use xensnap::contract::{
     SnapshotPart, Step, StepAct, Vdev, VmPart,
 };
 use xensnap::wire::{AbsPath, Extra, RawJson, Timestamp};
-use xensnap_store::{Change, Committed, Location, Read, Result, SqliteStore, Store};
+use xensnap_store::{Change, Committed, Finding, Location, Read, Result, SqliteStore, Store};
 
 /// A root with nothing in it, removed at the end.
 pub(crate) struct Place {
@@ -251,4 +253,70 @@ pub(crate) fn tree(store: &dyn Read, n: u32) -> String {
         if domain.diverged { "!" } else { "" }
     ));
     parts.join(" ")
+}
+
+/// A file's content, short when printed.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sum = self.0.iter().fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+        write!(f, "{} bytes, sum {sum:016x}", self.0.len())
+    }
+}
+
+/// Of these files, those that are not (any more) as they were.
+pub(crate) fn changed(before: &[(PathBuf, Bytes)]) -> Vec<PathBuf> {
+    let is_same = |path: &Path, bytes: &Bytes| std::fs::read(path).is_ok_and(|now| now == bytes.0);
+    before.iter().filter(|(path, bytes)| !is_same(path, bytes)).map(|(path, _)| path.clone()).collect()
+}
+
+/// Every file below a folder with its content, for comparing what must not change.
+pub(crate) fn content(dir: &Path) -> Vec<(PathBuf, Bytes)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            all.extend(content(&entry.path()));
+        } else if entry.file_type().unwrap().is_file() {
+            all.push((entry.path(), Bytes(std::fs::read(entry.path()).unwrap())));
+        }
+    }
+    all.sort();
+    all
+}
+
+/// The database under a store that is closed, for tampering.
+pub(crate) fn raw(at: &Location) -> rusqlite::Connection {
+    rusqlite::Connection::open(at.database()).unwrap()
+}
+
+/// Writes a file as somebody else would.
+#[expect(clippy::disallowed_methods, reason = "a test's file need not last")]
+pub(crate) fn put(path: &Path, bytes: impl AsRef<[u8]>) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// What a check found, but for what is true of every test's store: no images, and perhaps a volatile medium.
+pub(crate) fn findings(at: &Location) -> Vec<Finding> {
+    let mut found = xensnap_store::check(at).unwrap().findings;
+    found.retain(|f| !matches!(f, Finding::FileMissing { .. } | Finding::Volatile { .. }));
+    found
+}
+
+/// Starts a program; what it prints is caught.
+#[expect(clippy::disallowed_methods, reason = "a test of several processes")]
+pub(crate) fn program(name: impl AsRef<std::ffi::OsStr>) -> std::process::Command {
+    let mut command = std::process::Command::new(name);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command
+}
+
+/// This very test in a process of its own, which knows that by the variable. `test` is its full name.
+pub(crate) fn again(test: &str, variable: &str, value: &str) -> std::process::Command {
+    let mut command = program(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).env(variable, value);
+    command
 }
