@@ -50,6 +50,14 @@ impl Part {
         self.ranges.iter().any(|&(a, b)| a <= c && c <= b)
     }
 
+    /// Its characters below U+0080 as one bit each, and the ranges of the others.
+    #[must_use]
+    pub fn split_ascii(&self) -> (u128, Vec<(char, char)>) {
+        let ascii = (0..0x80u8).filter(|b| self.contains(char::from(*b))).fold(0, |bits, b| bits | 1 << b);
+        let others = self.ranges.iter().filter(|r| r.1 >= '\u{80}').map(|&(a, b)| (a.max('\u{80}'), b));
+        (ascii, others.collect())
+    }
+
     fn groups(&self) -> impl Iterator<Item = &'static (u32, u32, u64, u64)> {
         COSTS
             .iter()
@@ -319,5 +327,74 @@ fn count(chars: &mut Chars<'_>) -> Result<(u32, Option<u32>), String> {
             Ok((min, max))
         }
         _ => Ok((1, Some(1))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of costs, against each character written out by the contract's rule.
+    #[test]
+    fn costs_are_those_of_every_character() {
+        for c in '\0'..=char::MAX {
+            let json = match c {
+                '"' | '\\' | '\u{8}' | '\u{c}' | '\n' | '\r' | '\t' => 2,
+                c if c < ' ' => 6,
+                c => c.len_utf8() as u64,
+            };
+            let part = Part { ranges: vec![(c, c)], min: 1, max: Some(1) };
+            assert_eq!(part.widest(), (c.len_utf8() as u64, json), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_follow_from_counts_and_bytes() {
+        let size = |text: &str, max| {
+            let p = Pattern::parse(text).unwrap();
+            (p.bytes_min(), p.bytes_max(), p.json_max(max))
+        };
+        assert_eq!(size("[a-z]{1,8}", None), (1, Some(8), Some(8)));
+        assert_eq!(size("[ -~]{0,10}", None), (0, Some(10), Some(20)));
+        assert_eq!(size("[ -~]{0,10}", Some(7)), (0, Some(10), Some(14)));
+        assert_eq!(size("[^\\\x00]*", None), (0, None, None));
+        assert_eq!(size("[\u{1}-\u{ff}]{3}", None), (3, Some(6), Some(18)));
+        assert_eq!(size("[\u{20}-\u{10ffff}]*", Some(100)), (0, None, Some(200)));
+        assert_eq!(size("x-[0-9]{2}y?", None), (4, Some(5), Some(5)));
+    }
+
+    #[test]
+    fn matching_is_of_the_whole_text() {
+        let cases = [
+            ("[a-z]+-[0-9]{2}", "abc-12", true),
+            ("[a-z]+-[0-9]{2}", "abc-123", false),
+            ("[a-z]+-[0-9]{2}", "-12", false),
+            ("[a-z]+-[0-9]{2}", "abc-1", false),
+            ("[^a-c]{0,2}", "", true),
+            ("[^a-c]{0,2}", "\u{1f4be}z", true),
+            ("[^a-c]{0,2}", "b", false),
+            ("[a\\-c-]", "-", true),
+            ("[a\\-c-]", "b", false),
+            ("\\[x\\]?", "[x]", true),
+            ("", "", true),
+            ("", "a", false),
+        ];
+        for (pattern, text, matches) in cases {
+            assert_eq!(Pattern::parse(pattern).unwrap().matches(text), matches, "{pattern} on {text}");
+        }
+    }
+
+    #[test]
+    fn both_forms_of_a_class_hold_the_same_characters() {
+        let part = Pattern::parse("[^\u{0}-\u{1f}\u{7f}\u{e9}-\u{100}]").unwrap().parts.remove(0);
+        let (ascii, others) = part.split_ascii();
+        for c in ('\0'..='\u{200}').chain(['\u{d7ff}', '\u{e000}', char::MAX]) {
+            let split = if c < '\u{80}' {
+                ascii >> (c as u32) & 1 == 1
+            } else {
+                others.iter().any(|&(a, b)| a <= c && c <= b)
+            };
+            assert_eq!(split, part.contains(c), "{c:?}");
+        }
     }
 }

@@ -141,7 +141,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], max: usize) -> Result<T, DecodeErro
         return Err(DecodeError::TooLarge { size: bytes.len(), max });
     }
     let text = std::str::from_utf8(bytes).map_err(|e| DecodeError::NotUtf8 { at: e.valid_up_to() })?;
-    if depth(text) > DEPTH_MAX {
+    if too_deep(text) {
         return Err(DecodeError::TooDeep);
     }
     serde_json::from_str(text).map_err(|e| explain::<T>(text, &e))
@@ -172,7 +172,7 @@ fn encode<T: Serialize + ?Sized>(value: &T, max: usize) -> Result<String, Encode
     if text.len() > max {
         return Err(EncodeError::TooLarge { size: text.len(), max });
     }
-    if depth(&text) > DEPTH_MAX {
+    if too_deep(&text) {
         return Err(EncodeError::TooDeep);
     }
     Ok(text)
@@ -202,6 +202,13 @@ fn clip(text: &str) -> String {
     let head = text.chars().take(HEAD);
     let tail = text.chars().skip(chars - TAIL);
     head.chain("..".chars()).chain(tail).collect()
+}
+
+/// Whether brackets outside of strings nest deeper than they may.
+fn too_deep(text: &str) -> bool {
+    // Counting is much faster than following strings, and most documents have few brackets.
+    let opening = text.bytes().map(|b| usize::from(b == b'{' || b == b'[')).sum::<usize>();
+    opening > DEPTH_MAX && depth(text) > DEPTH_MAX
 }
 
 /// Deepest nesting of brackets outside of strings.

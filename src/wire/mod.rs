@@ -27,7 +27,9 @@ pub use document::{
 pub(crate) use named::named_string;
 pub use named::{Invalid, Part, Pattern};
 pub use near::nearest;
-pub use object::{Key, Object, Reader, Writer, read_enum, read_object, required, unknown_arm, write_unknown};
+pub use object::{
+    Key, Object, Reader, Writer, read_enum, read_object, required, required_arm, unknown_arm, write_unknown,
+};
 pub use path::AbsPath;
 pub use raw::{Extra, RawJson};
 pub use schema::{ObjectSchema, enum_schema};

@@ -6,7 +6,9 @@ use std::fmt;
 /// One part of a pattern: characters, and how many of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Part {
-    /// The characters, as sorted ranges.
+    /// The characters below U+0080, one bit each.
+    pub ascii: u128,
+    /// The others, as sorted ranges.
     pub ranges: &'static [(char, char)],
     /// Fewest.
     pub min: u32,
@@ -18,7 +20,10 @@ impl Part {
     /// Whether the character belongs to it.
     #[must_use]
     pub fn contains(&self, c: char) -> bool {
-        self.ranges.iter().any(|&(a, b)| a <= c && c <= b)
+        match u32::from(c) {
+            code @ 0..0x80 => self.ascii >> code & 1 == 1,
+            _ => self.ranges.iter().any(|&(a, b)| a <= c && c <= b),
+        }
     }
 }
 

@@ -168,6 +168,14 @@ pub fn required<T, E: serde::de::Error>(slot: Option<T>, name: &str) -> Result<T
     slot.ok_or_else(|| E::custom(format_args!("missing field `{name}`")))
 }
 
+/// The arm of a union, of which one must be there.
+///
+/// # Errors
+/// None is there.
+pub fn required_arm<T, E: serde::de::Error>(slot: Option<T>, keys: &[&str]) -> Result<T, E> {
+    slot.ok_or_else(|| E::custom(format_args!("missing field: one of `{}`", keys.join("`, `"))))
+}
+
 /// Reads a value of an enumeration: `known` gives a known one, `unknown` (of an open enumeration) keeps another.
 ///
 /// # Errors

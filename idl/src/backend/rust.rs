@@ -43,7 +43,7 @@ impl Backend for Rust {
         names::check(model, &mut diags);
         diags.finish()?;
         let mut cx = Cx { model, wire: &self.wire, out: String::new(), indent: 0 };
-        cx.line(&format!("// {}", header()));
+        cx.line(&format!("// {}", header(model)));
         for decl in &model.decls {
             match &decl.kind {
                 DeclKind::Text(text) => texts::text(&mut cx, decl, text),

@@ -132,17 +132,19 @@ fn deserialize(cx: &mut Cx<'_>, decl: &Decl, s: &Struct, name: &str, open: bool)
     cx.line("Ok(Self {");
     for field in &s.fields {
         let (id, slot) = (ident(&field.name), local(field));
-        let shown = match &field.ty {
-            Ty::Union(u) => format!("{}.ARM", u.keyvar),
-            _ => field.name.clone(),
-        };
         match (&field.presence, cx.default_expr(field)) {
             (Presence::Optional, _) => cx.line(&format!("{id}: {slot},")),
             (_, Some(default)) if matches!(field.presence, Presence::Default(Value::Str(_))) => {
                 cx.line(&format!("{id}: {slot}.unwrap_or_else(|| {default}),"));
             }
             (_, Some(default)) => cx.line(&format!("{id}: {slot}.unwrap_or({default}),")),
-            (_, None) => cx.line(&format!("{id}: {w}::required({slot}, {})?,", quote(&shown))),
+            (_, None) => match &field.ty {
+                Ty::Union(u) => {
+                    let keys: Vec<String> = u.arms.iter().map(|a| arm_key(u, a)).collect();
+                    cx.line(&format!("{id}: {w}::required_arm({slot}, &[{}])?,", keys.join(", ")));
+                }
+                _ => cx.line(&format!("{id}: {w}::required({slot}, {})?,", quote(&field.name))),
+            },
         }
     }
     if open {

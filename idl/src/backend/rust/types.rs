@@ -86,12 +86,17 @@ impl Cx<'_> {
         let mut parts = String::new();
         for part in &pattern.parts {
             let mut ranges = String::new();
-            for (a, b) in &part.ranges {
+            let (ascii, others) = part.split_ascii();
+            for (a, b) in &others {
                 let _ = write!(ranges, "('{}', '{}'), ", a.escape_default(), b.escape_default());
             }
             let ranges = ranges.trim_end_matches(", ");
             let max = part.max.map_or("u32::MAX".into(), |m| m.to_string());
-            let _ = write!(parts, "{w}::Part {{ ranges: &[{ranges}], min: {}, max: {max} }}, ", part.min);
+            let _ = write!(
+                parts,
+                "{w}::Part {{ ascii: {ascii:#x}, ranges: &[{ranges}], min: {}, max: {max} }}, ",
+                part.min
+            );
         }
         format!(
             "{w}::Pattern {{ text: {}, ecma: {}, parts: &[{}] }}",
