@@ -277,6 +277,15 @@ fn records_keep_what_they_do_not_know() {
     assert!(from_str::<AgentStatus>(&AGENT.replace("\"pid\":7", "\"pid\":\"7\"")).is_err());
 }
 
+/// What one type does not know may be a key of another: moved there, it would make a duplicate.
+#[test]
+fn unknown_fields_cannot_become_known_ones() {
+    let disk: Disk = from_str(&DISK.replace('{', r#"{"pid":1,"#)).unwrap();
+    let mut status: AgentStatus = from_str(AGENT).unwrap();
+    status.extra = disk.extra;
+    assert_eq!(to_string(&status).unwrap_err().to_string(), "unknown field `pid` has a known name");
+}
+
 #[test]
 fn the_json_of_others_is_kept_byte_for_byte() {
     let config = "{ \"name\" : \"web\",\n    \"b_info\": {\"max_memkb\": 1.0e3} }";
