@@ -2,7 +2,8 @@
 //!
 //! Requests (`DIR_IN`) are strict: an unknown field or value is an error that names the path and the nearest
 //! known name. What the agent writes (`DIR_OUT`, `DIR_BOTH`) is open: unknown fields are kept in `extra`, unknown
-//! values and arms in a variant `Unknown`, and all are written again. Read and write with [`crate::wire`].
+//! values and arms in a variant `Unknown`, and all are written again. (An arm of an open union that holds nothing
+//! yet holds a [`crate::wire::Extra`], for the same reason.) Read and write with [`crate::wire`].
 //!
 //! ```
 //! use xensnap::contract::{Request, RequestOp, VmSnapshotDelete};
