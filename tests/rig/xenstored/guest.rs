@@ -31,11 +31,11 @@ const ERROR: u32 = 16;
 
 /// The daemon's refusal: its word for the errno (`EACCES`).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused(pub String);
+pub(crate) struct Refused(pub(crate) String);
 
 /// A domain that speaks for itself. Paths may be relative to its own `/local/domain/<domid>`.
 #[derive(Debug)]
-pub struct Guest {
+pub(crate) struct Guest {
     ring: File,
     events: File,
     port: u32,
@@ -46,7 +46,8 @@ pub struct Guest {
 
 impl Guest {
     pub(super) fn open(rig: &Path, domid: u16) -> io::Result<Self> {
-        let ring = OpenOptions::new().read(true).write(true).open(rig.join(format!("domains/{domid}/ring")))?;
+        let ring =
+            OpenOptions::new().read(true).write(true).open(rig.join(format!("domains/{domid}/ring")))?;
         let events = OpenOptions::new().write(true).open(rig.join("events"))?;
         Ok(Self {
             ring,
@@ -58,36 +59,36 @@ impl Guest {
         })
     }
 
-    pub fn read(&mut self, path: &str) -> Result<Vec<u8>, Refused> {
+    pub(crate) fn read(&mut self, path: &str) -> Result<Vec<u8>, Refused> {
         self.request(READ, &[path.as_bytes(), b"\0"])
     }
 
-    pub fn write(&mut self, path: &str, value: &[u8]) -> Result<(), Refused> {
+    pub(crate) fn write(&mut self, path: &str, value: &[u8]) -> Result<(), Refused> {
         self.request(WRITE, &[path.as_bytes(), b"\0", value]).map(drop)
     }
 
-    pub fn directory(&mut self, path: &str) -> Result<Vec<String>, Refused> {
+    pub(crate) fn directory(&mut self, path: &str) -> Result<Vec<String>, Refused> {
         let reply = self.request(DIRECTORY, &[path.as_bytes(), b"\0"])?;
         let names = String::from_utf8(reply).unwrap();
         Ok(names.split_terminator('\0').map(str::to_owned).collect())
     }
 
-    pub fn rm(&mut self, path: &str) -> Result<(), Refused> {
+    pub(crate) fn rm(&mut self, path: &str) -> Result<(), Refused> {
         self.request(RM, &[path.as_bytes(), b"\0"]).map(drop)
     }
 
     /// `permissions` as on the wire: `n5`, `r0`.
-    pub fn set_permissions(&mut self, path: &str, permissions: &[&str]) -> Result<(), Refused> {
+    pub(crate) fn set_permissions(&mut self, path: &str, permissions: &[&str]) -> Result<(), Refused> {
         let list: String = permissions.iter().map(|p| format!("{p}\0")).collect();
         self.request(SET_PERMS, &[path.as_bytes(), b"\0", list.as_bytes()]).map(drop)
     }
 
-    pub fn watch(&mut self, path: &str) -> Result<(), Refused> {
+    pub(crate) fn watch(&mut self, path: &str) -> Result<(), Refused> {
         self.request(WATCH, &[path.as_bytes(), b"\0t\0"]).map(drop)
     }
 
     /// The next event's path, if one comes within `patience`.
-    pub fn event(&mut self, patience: Duration) -> Option<String> {
+    pub(crate) fn event(&mut self, patience: Duration) -> Option<String> {
         let limit = Instant::now() + patience;
         while self.watch_events.is_empty() && Instant::now() < limit {
             if let Some((WATCH_EVENT, _, payload)) = self.receive() {

@@ -20,11 +20,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub use guest::{Guest, Refused};
+pub(crate) use guest::{Guest, Refused};
 
 /// Which of the two daemons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `xenstored`, in C.
     C,
     /// `oxenstored`, which Debian tries first.
@@ -42,7 +42,7 @@ impl Kind {
 
 /// What the hypervisor says of a fake domain.
 #[derive(Clone, Copy, Debug)]
-pub enum DomainState {
+pub(crate) enum DomainState {
     Running,
     Shutdown,
     Crashed,
@@ -51,7 +51,7 @@ pub enum DomainState {
 
 /// One running daemon. Dropping it kills the process; the folder stays, it is the caller's.
 #[derive(Debug)]
-pub struct Xenstored {
+pub(crate) struct Xenstored {
     kind: Kind,
     dir: PathBuf,
     child: Child,
@@ -60,7 +60,7 @@ pub struct Xenstored {
 impl Xenstored {
     /// Starts the daemon on `dir/socket` (`dir` is made when missing) and waits until it takes connections.
     /// Call it on the test's own thread: the daemon dies with the thread that started it.
-    pub fn start(kind: Kind, dir: &Path) -> Self {
+    pub(crate) fn start(kind: Kind, dir: &Path) -> Self {
         fs::create_dir_all(dir).unwrap();
         let dir = dir.canonicalize().unwrap();
         let child = spawn(kind, &dir);
@@ -69,57 +69,57 @@ impl Xenstored {
         it
     }
 
-    pub fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.dir.join("socket")
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// SIGKILL: everything in the store is lost, the socket's file stays.
-    pub fn kill9(&mut self) {
+    pub(crate) fn kill9(&mut self) {
         self.child.kill().expect("kill xenstored");
         self.child.wait().expect("wait for xenstored");
     }
 
     /// Starts the daemon anew on the same socket, killing it first if it still runs.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.kill9();
         self.child = spawn(self.kind, &self.dir);
         self.wait_ready();
     }
 
     /// SIGSTOP (`true`) or SIGCONT: a daemon that hangs.
-    pub fn freeze(&self, stop: bool) {
+    pub(crate) fn freeze(&self, stop: bool) {
         let pid = rustix::process::Pid::from_child(&self.child);
         let signal = if stop { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
         rustix::process::kill_process(pid, signal).expect("signal xenstored");
     }
 
     /// Makes domain `domid` exist for the daemon. It is to be introduced over the socket before its [`Guest`] can speak.
-    pub fn add_domain(&self, domid: u16) {
+    pub(crate) fn add_domain(&self, domid: u16) {
         self.set_domain(domid, DomainState::Running);
     }
 
     /// Changes what the hypervisor says of the domain; [`Self::raise_virq`] makes the daemon look.
-    pub fn set_domain(&self, domid: u16, state: DomainState) {
+    pub(crate) fn set_domain(&self, domid: u16, state: DomainState) {
         let dir = self.dir.join(format!("domains/{domid}"));
         fs::create_dir_all(&dir).unwrap();
         fs::write(dir.join("state"), format!("{state:?}").to_lowercase()).unwrap();
     }
 
     /// The domain is gone.
-    pub fn remove_domain(&self, domid: u16) {
+    pub(crate) fn remove_domain(&self, domid: u16) {
         fs::remove_dir_all(self.dir.join(format!("domains/{domid}"))).unwrap();
     }
 
     /// VIRQ_DOM_EXC: the daemon asks after every domain's state.
-    pub fn raise_virq(&self) {
+    pub(crate) fn raise_virq(&self) {
         fs::OpenOptions::new()
             .write(true)
             .open(self.dir.join("events"))
@@ -128,19 +128,19 @@ impl Xenstored {
     }
 
     /// The guest's end of the domain's ring.
-    pub fn guest(&self, domid: u16) -> Guest {
+    pub(crate) fn guest(&self, domid: u16) -> Guest {
         Guest::open(&self.dir, domid).expect("the domain's ring: is the domain introduced?")
     }
 
     /// Runs one of Xen's own tools (`xenstore-write`, ...) against this daemon; its standard output.
-    pub fn tool(&self, name: &str, args: &[&str]) -> String {
+    pub(crate) fn tool(&self, name: &str, args: &[&str]) -> String {
         let output = self.tool_command(name, args).output().expect("start a xenstore tool");
         assert!(output.status.success(), "{name} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("a tool's UTF-8 output")
     }
 
     /// The same, not yet started.
-    pub fn tool_command(&self, name: &str, args: &[&str]) -> Command {
+    pub(crate) fn tool_command(&self, name: &str, args: &[&str]) -> Command {
         let mut command = Command::new(cache().join("bin").join(name));
         command.args(args).env("XENSTORED_PATH", self.socket());
         command
