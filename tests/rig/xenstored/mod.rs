@@ -11,6 +11,7 @@
     reason = "a test's helper: it starts processes, and a failure is the test's"
 )]
 
+mod bed;
 mod guest;
 
 use std::fs;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub(crate) use bed::{Bed, changed, next, on_both, quiet};
 pub(crate) use guest::{Guest, Refused};
 
 /// Which of the two daemons.
