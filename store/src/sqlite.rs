@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use rusqlite::{Transaction, TransactionBehavior};
 use uuid::Uuid;
 use xensnap::contract::{
-    Domain, Facts, JournalEntry, JournalState, OperationId, Plan, Snapshot, SnapshotName,
+    Domain, Facts, JournalEntry, JournalState, OperationId, Outcome, Plan, Snapshot, SnapshotName,
 };
 use xensnap::wire::Timestamp;
 
@@ -263,6 +263,13 @@ impl Store for SqliteStore {
 
     fn advance(&mut self, id: &OperationId, state: JournalState, done: u32, facts: &Facts) -> Result<()> {
         self.write(Space::TakeReserve, "journalling", &mut |db| journal::advance(db, id, &state, done, facts))
+    }
+
+    fn apply(&mut self, entry: &JournalEntry, outcome: &Outcome) -> Result<()> {
+        self.write_and_settle(Space::TakeReserve, "journalling", &mut |db| {
+            journal::advance(db, &entry.id, &entry.state, entry.done, &entry.facts)?;
+            tree::apply(db, entry, outcome)
+        })
     }
 
     fn finish_with(&mut self, entry: &JournalEntry, change: Change<'_>) -> Result<Committed> {

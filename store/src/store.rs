@@ -88,6 +88,9 @@ pub trait Store: Read {
     /// Journals where an operation stands.
     fn advance(&mut self, id: &OperationId, state: JournalState, done: u32, facts: &Facts) -> Result<()>;
 
+    /// Makes a part of what an operation makes known, in one transaction with where it stands; the operation goes on.
+    fn apply(&mut self, entry: &JournalEntry, outcome: &Outcome) -> Result<()>;
+
     /// Ends an operation and makes what it made known, in one transaction.
     fn finish(&mut self, entry: &JournalEntry, outcome: Option<&Outcome>) -> Result<Committed> {
         self.finish_with(entry, outcome.map_or(Change::Nothing, Change::Outcome))
