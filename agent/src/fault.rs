@@ -3,6 +3,8 @@
 //! `XENSNAPD_FAULT="NAME=ACTION,.."`, where ACTION is `kill` (SIGKILL to itself), `stop` (SIGSTOP to itself), `error` (the step fails) or `sleepMS`
 //! (milliseconds); `NAME=ACTION@2` waits for the second time the point is passed.
 
+use xensnap::contract::StepKind;
+
 use crate::host::Result;
 
 /// Passes a fault point.
@@ -11,7 +13,7 @@ use crate::host::Result;
 /// When a test asked for `error` here.
 #[cfg(not(feature = "fault-points"))]
 #[inline]
-pub async fn point(_name: &'static str) -> Result<()> {
+pub async fn point(_name: &str) -> Result<()> {
     Ok(())
 }
 
@@ -20,7 +22,7 @@ pub async fn point(_name: &'static str) -> Result<()> {
 /// # Errors
 /// When a test asked for `error` here.
 #[cfg(feature = "fault-points")]
-pub async fn point(name: &'static str) -> Result<()> {
+pub async fn point(name: &str) -> Result<()> {
     use rustix::process::{Signal, getpid, kill_process};
     use xensnap::contract::ErrorKind;
 
@@ -42,6 +44,25 @@ pub async fn point(name: &'static str) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Passes the fault point of a step: `step.KIND.before` or `step.KIND.after`.
+///
+/// # Errors
+/// When a test asked for `error` here.
+#[cfg(not(feature = "fault-points"))]
+#[inline]
+pub async fn step(_kind: &StepKind, _when: &str) -> Result<()> {
+    Ok(())
+}
+
+/// Passes the fault point of a step: `step.KIND.before` or `step.KIND.after`.
+///
+/// # Errors
+/// When a test asked for `error` here.
+#[cfg(feature = "fault-points")]
+pub async fn step(kind: &StepKind, when: &str) -> Result<()> {
+    point(&format!("step.{kind}.{when}")).await
 }
 
 #[cfg(feature = "fault-points")]

@@ -36,7 +36,7 @@ impl From<HostError> for contract::Error {
         Self {
             kind: e.kind,
             message: Line::lossy(&e.message),
-            hint: e.hint.as_deref().map(Line::lossy),
+            hint: e.hint.as_deref().map(|h| Line::lossy_max(h, Self::HINT_MAX)),
             extra: Default::default(),
         }
     }

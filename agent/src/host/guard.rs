@@ -12,23 +12,21 @@
 //!     z hangs, is stopped: the deadline passes ---> SIGKILL by pidfd (a stopped agent still holds the QMP socket), then the same
 //! ```
 //!
-//! One guard an agent, started with it; one that dies is replaced: at once when it watched over a pause, else at the next arm. The pause files ([`super::pause`]) decide who releases. Backstops when
+//! One guard an agent, started with it; one that has died is replaced at the next arm. The pause files ([`super::pause`]) decide who releases. Backstops when
 //! both die: `release-leftovers` by the service's ExecStopPost, and at the agent's next start.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
-use std::pin::Pin;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use xensnap::contract::ErrorKind;
@@ -50,18 +48,13 @@ const TRY_MAX: Duration = Duration::from_secs(30);
 /// The agent's side.
 #[derive(Debug)]
 pub struct Guard {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
     settings: Settings,
     link: Mutex<Link>,
 }
 
 #[derive(Debug, Default)]
 struct Link {
-    stream: Option<(mpsc::UnboundedReceiver<String>, OwnedWriteHalf)>,
+    stream: Option<(Lines<BufReader<OwnedReadHalf>>, OwnedWriteHalf)>,
     armed: HashMap<String, Instant>,
     started: u32,
 }
@@ -69,7 +62,7 @@ struct Link {
 impl Guard {
     /// Not started yet: see [`Guard::ready`].
     pub fn new(settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared { settings, link: Mutex::default() }) }
+        Self { settings, link: Mutex::default() }
     }
 
     /// Starts the guard unless it runs.
@@ -77,8 +70,8 @@ impl Guard {
     /// # Errors
     /// When it cannot be started: nothing may be paused then.
     pub async fn ready(&self) -> Result<()> {
-        let mut link = self.shared.link.lock().await;
-        if link.stream.is_none() { start(&self.shared, &mut link).await } else { Ok(()) }
+        let mut link = self.link.lock().await;
+        if link.stream.is_none() { self.start(&mut link).await } else { Ok(()) }
     }
 
     /// Has the guard watch over a pause, whose file is written; returns once it does.
@@ -86,12 +79,12 @@ impl Guard {
     /// # Errors
     /// When no guard can be had: the guest must not be paused then.
     pub async fn arm(&self, operation: &str, time: Duration) -> Result<()> {
-        let mut link = self.shared.link.lock().await;
+        let mut link = self.link.lock().await;
         link.armed.insert(operation.to_owned(), Instant::now() + time);
         if link.tell(operation).await {
             return Ok(());
         }
-        let done = start(&self.shared, &mut link).await;
+        let done = self.start(&mut link).await;
         if done.is_err() {
             link.armed.remove(operation);
         }
@@ -100,78 +93,57 @@ impl Guard {
 
     /// Leaves a pause of an earlier agent to the guard, which tries until it is over.
     pub async fn take_over(&self, operation: &str) {
-        self.shared.link.lock().await.say(&format!("release {operation}\n")).await;
+        self.link.lock().await.say(&format!("release {operation}\n")).await;
     }
 
     /// Tells the guard that a pause is over.
     pub async fn disarm(&self, operation: &str) {
-        let mut link = self.shared.link.lock().await;
+        let mut link = self.link.lock().await;
         link.armed.remove(operation);
         link.say(&format!("disarm {operation}\n")).await;
     }
-}
 
-/// Starts a new guard, and has it watch over all that is armed.
-async fn start(shared: &Arc<Shared>, link: &mut Link) -> Result<()> {
-    link.stream = None;
-    link.started += 1;
-    let run_dir = &shared.settings.run_dir;
-    files::private_folder(run_dir).map_err(|e| files::failed("cannot make the folder", run_dir, &e))?;
-    let number = format!("{}-{}", std::process::id(), link.started);
-    let socket = run_dir.join(format!("guard-{number}.sock"));
-    let text = |path: &Path| path.display().to_string();
-    let command = [text(&shared.settings.exe), "guard".into(), text(run_dir), text(&socket)];
-    let log = run_dir.join("guard.log");
-    detached::start(&shared.settings, &format!("xensnapd-guard-{number}"), &log, &command).await?;
-    let trouble =
-        |what: String| HostError::new(ErrorKind::Internal, what).hint(format!("see {}", log.display()));
-    let until = Instant::now() + START_MAX;
-    let stream = loop {
-        match UnixStream::connect(&socket).await {
-            Ok(stream) => break stream,
-            Err(_) if Instant::now() < until => sleep(Duration::from_millis(5)).await,
-            Err(e) => return Err(trouble(format!("the guard does not come up: {e}"))),
-        }
-    };
-    let (read, write) = stream.into_split();
-    let (send, answers) = mpsc::unbounded_channel();
-    link.stream = Some((answers, write));
-    tokio::spawn(listen(BufReader::new(read).lines(), send, Arc::downgrade(shared), link.started));
-    for operation in link.armed.keys().cloned().collect::<Vec<_>>() {
-        if !link.tell(&operation).await {
-            return Err(trouble("the guard ends as soon as it is started".into()));
-        }
-    }
-    Ok(())
-}
-
-/// Takes in what a guard says, until it ends. If it leaves a pause unwatched then, another takes over at once.
-fn listen(
-    mut lines: Lines<BufReader<OwnedReadHalf>>,
-    answers: mpsc::UnboundedSender<String>,
-    shared: Weak<Shared>,
-    number: u32,
-) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-    Box::pin(async move {
-        while let Ok(Some(line)) = lines.next_line().await {
-            if answers.send(line).is_err() {
-                return;
-            }
-        }
-        drop(answers);
-        let Some(shared) = shared.upgrade() else { return };
-        let mut link = shared.link.lock().await;
-        if link.started != number {
-            return;
-        }
+    /// Starts a new guard, and has it watch over all that is armed.
+    async fn start(&self, link: &mut Link) -> Result<()> {
         link.stream = None;
-        if !link.armed.is_empty() {
-            eprintln!("xensnapd: the guard has died; another one takes over");
-            if let Err(e) = start(&shared, &mut link).await {
-                eprintln!("xensnapd: no guard watches over paused guests: {e}");
+        link.started += 1;
+        let run_dir = &self.settings.run_dir;
+        files::private_folder(run_dir).map_err(|e| files::failed("cannot make the folder", run_dir, &e))?;
+        let number = format!("{}-{}", std::process::id(), link.started);
+        let socket = run_dir.join(format!("guard-{number}.sock"));
+        let text = |path: &Path| path.display().to_string();
+        let command = [text(&self.settings.exe), "guard".into(), text(run_dir), text(&socket)];
+        detached::start(
+            &self.settings,
+            &format!("xensnapd-guard-{number}"),
+            &run_dir.join("guard.log"),
+            &command,
+        )
+        .await?;
+        let until = Instant::now() + START_MAX;
+        let stream = loop {
+            match UnixStream::connect(&socket).await {
+                Ok(stream) => break stream,
+                Err(_) if Instant::now() < until => sleep(Duration::from_millis(5)).await,
+                Err(e) => {
+                    return Err(HostError::new(
+                        ErrorKind::Internal,
+                        format!("the guard does not come up: {e}"),
+                    )
+                    .hint(format!("see {}", run_dir.join("guard.log").display())));
+                }
+            }
+        };
+        let (read, write) = stream.into_split();
+        link.stream = Some((BufReader::new(read).lines(), write));
+        for operation in link.armed.keys().cloned().collect::<Vec<_>>() {
+            if !link.tell(&operation).await {
+                return Err(HostError::new(ErrorKind::Internal, "the guard ends as soon as it is started")
+                    .hint(format!("see {}", run_dir.join("guard.log").display())));
             }
         }
-    })
+        Ok(())
+    }
 }
 
 impl Link {
@@ -191,9 +163,9 @@ impl Link {
         if !self.say(&format!("arm {operation} {ms}\n")).await {
             return false;
         }
-        let Some((answers, _)) = &mut self.stream else { return false };
-        let answer = timeout(ANSWER_MAX, answers.recv()).await;
-        let armed = matches!(answer, Ok(Some(line)) if line == format!("armed {operation}"));
+        let Some((read, _)) = &mut self.stream else { return false };
+        let answer = timeout(ANSWER_MAX, read.next_line()).await;
+        let armed = matches!(answer, Ok(Ok(Some(line))) if line == format!("armed {operation}"));
         if !armed {
             self.stream = None;
         }
@@ -301,7 +273,7 @@ async fn watch(stream: UnixStream, folder: &Path) -> Option<String> {
 }
 
 /// Releases one pause of this agent, trying until its run has ended or somebody else has done it.
-async fn release(folder: std::path::PathBuf, operation: String, agent: Option<Process>) {
+async fn release(folder: PathBuf, operation: String, agent: Option<Process>) {
     let ours = |pause: &Pause| agent.map_or(!pause.in_good_hands(), |a| pause.agent == a.to_string());
     let mut wait = Duration::from_millis(20);
     loop {

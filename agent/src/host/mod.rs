@@ -38,6 +38,8 @@ pub mod qmp;
 pub mod qmp_block;
 pub mod real;
 pub mod settings;
+#[cfg(test)]
+pub(crate) mod sim;
 
 pub use error::{HostError, Result};
 

@@ -1,0 +1,636 @@
+//! What ties the flow: a queue a domain, domains side by side.
+//!
+//! ```text
+//!   submit --parse, resolve--> queue of its domain --worker--> facts, plan --> journal --> executor --> outbox
+//!      \--> refused (outbox only)         \--> refused (outbox; journal too when it had to wait)
+//! ```
+//!
+//! Owner of the queues: [`Agent`]. A worker is a task that lives as long as its domain's queue; it alone touches that domain.
+//! A request that has to wait is journalled at once, without a plan, so that its key can go; one that can begin at once is journalled with its plan.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+use xensnap::contract::{
+    AgentStatus, Domain, DomainStatus, ErrorKind, JournalEntry, JournalState, Line, OperationId, Request,
+    RequestOp, Snapshot,
+};
+use xensnap::wire::{self, AbsPath, Timestamp};
+use xensnap_store::Change;
+
+use crate::admit::{self, RefusalLimit};
+use crate::execute::{Executor, Patience};
+use crate::host::{DiskFacts, DomainFacts, Host, HostError, Instance};
+use crate::journal::Journal;
+use crate::log;
+use crate::outbox::{Outbox, Ticket};
+use crate::plan::{self, Known, Limits};
+
+/// How long the ids of ended operations are remembered.
+const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// One request on its way.
+struct Job {
+    entry: JournalEntry,
+    request: Request,
+    /// Present once it is journalled.
+    ticket: Option<Ticket>,
+    /// Whether a crash left it open with a plan: it is settled, not planned again.
+    open: bool,
+}
+
+/// How the agent is set up.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The folder of the store.
+    pub folder: AbsPath,
+    /// Limits that plans obey.
+    pub limits: Limits,
+    /// How many operations run side by side.
+    pub operations_max: usize,
+    /// How long steps that must succeed are tried.
+    pub patience: Patience,
+    /// This boot's id.
+    pub boot_id: Uuid,
+    /// When the agent started.
+    pub started_at: Timestamp,
+}
+
+/// The agent. See the module's head.
+pub struct Agent<H> {
+    host: Arc<H>,
+    journal: Journal,
+    executor: Executor<H>,
+    outbox: Arc<Outbox>,
+    setup: Setup,
+    places: Semaphore,
+    work: Mutex<Work>,
+    ignored: AtomicU64,
+    started: Instant,
+}
+
+#[derive(Default)]
+struct Work {
+    /// A domain has an entry here as long as its worker lives.
+    queues: HashMap<Uuid, VecDeque<Job>>,
+    /// Requests between submit and their end.
+    active: HashMap<OperationId, Active>,
+    refusals: RefusalLimit,
+    trouble: Option<String>,
+}
+
+struct Active {
+    request: String,
+    ticket: Option<Ticket>,
+    /// Cancelled before it had a ticket.
+    cancelled: bool,
+}
+
+impl<H: Host> Agent<H> {
+    /// An agent over this host and journal.
+    pub fn new(host: Arc<H>, journal: Journal, outbox: Arc<Outbox>, setup: Setup) -> Arc<Self> {
+        let executor = Executor::new(Arc::clone(&host), journal.clone(), setup.patience);
+        let places = Semaphore::new(setup.operations_max);
+        Arc::new(Self {
+            host,
+            journal,
+            executor,
+            outbox,
+            setup,
+            places,
+            work: Mutex::default(),
+            ignored: AtomicU64::new(0),
+            started: Instant::now(),
+        })
+    }
+
+    /// The board.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// Counts a request that was ignored.
+    pub fn ignored(&self) {
+        self.ignored.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The running domains, or none when they cannot be listed (each operation then says why).
+    pub async fn running(&self) -> Vec<Instance> {
+        match self.host.instances().await {
+            Ok(all) => all,
+            Err(e) => {
+                log::line(&format!("running domains cannot be listed: {e}"));
+                Vec::new()
+            }
+        }
+    }
+
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Settles what an earlier agent left open, then shows what is known. To be called once, before the inbox.
+    pub async fn recover(self: &Arc<Self>) -> Result<(), HostError> {
+        for id in self.host.release_leftovers().await? {
+            log::line(&format!("operation {}: its guest was released at start", id.as_str()));
+        }
+        let open = self.journal.with(|s| s.open_journal()).await?;
+        for entry in open {
+            let Ok(request) = wire::from_str::<Request>(&entry.request) else {
+                log::line(&format!("operation {}: its request cannot be read any more", entry.id.as_str()));
+                continue;
+            };
+            log::line(&format!("operation {}: found open, {} steps done", entry.id.as_str(), entry.done));
+            let ticket = self.outbox.show(&entry);
+            let Some(domain) = entry.domain else {
+                self.finish_simple(entry, &request.op, Some(ticket)).await;
+                continue;
+            };
+            let open = entry.plan.is_some();
+            self.enqueue(domain, Job { entry, request, ticket: Some(ticket), open });
+        }
+        for entry in self.journal.with(|s| s.recent_journal(256)).await? {
+            if entry.ended_at.is_some_and(|t| Timestamp::now().since(t) < Duration::from_secs(600)) {
+                self.outbox.recalled(&entry);
+            }
+        }
+        let known = self.journal.with(|s| s.domains()).await?;
+        for domain in known {
+            self.show_domain(domain.uuid).await;
+        }
+        Ok(())
+    }
+
+    /// Takes a request's bytes, as read from its key.
+    pub async fn submit(self: &Arc<Self>, id: OperationId, bytes: Vec<u8>, running: &[Instance]) {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if self.seen(&id, &text).await {
+            self.outbox.consumed(&id);
+            return;
+        }
+        match self.admit(&id, &bytes, running).await {
+            Ok((request, domain)) => {
+                let entry = self.entry(&id, text.clone(), &request, domain);
+                self.work()
+                    .active
+                    .insert(id.clone(), Active { request: text, ticket: None, cancelled: false });
+                match (domain, &request.op) {
+                    (_, RequestOp::Cancel(_) | RequestOp::DomainAdopt(_) | RequestOp::DomainForget(_))
+                    | (None, _) => {
+                        self.simple(entry, &request.op).await;
+                    }
+                    (Some(uuid), _) => self.accept(uuid, entry, request).await,
+                }
+            }
+            Err(e) => {
+                self.refuse(&id, wire::from_slice::<Request>(&bytes).ok().map(|r| r.op.kind()), None, &e)
+            }
+        }
+    }
+
+    /// Whether this id was used before: with the same bytes its operation is shown again, with others the request is ignored.
+    async fn seen(&self, id: &OperationId, text: &str) -> bool {
+        let active = self.work().active.get(id).map(|a| a.request == text);
+        let same = match active {
+            Some(same) => same,
+            None => match self.journal.entry(id).await {
+                Ok(Some(entry)) if entry.request == text => {
+                    self.outbox.recalled(&entry);
+                    true
+                }
+                Ok(Some(_)) => false,
+                // A store that cannot be read refuses the request further on, in words.
+                Ok(None) | Err(_) => return false,
+            },
+        };
+        if !same {
+            log::line(&format!("request {}: its id was used with other bytes; ignored", id.as_str()));
+            self.ignored();
+        }
+        true
+    }
+
+    async fn admit(
+        &self,
+        id: &OperationId,
+        bytes: &[u8],
+        running: &[Instance],
+    ) -> Result<(Request, Option<Uuid>), HostError> {
+        let request = admit::parse(bytes)?;
+        let Some(reference) = admit::about(&request.op) else { return Ok((request, None)) };
+        let known = self.journal.with(|s| s.domains()).await?;
+        let domain = admit::resolve(reference, running, &known)
+            .inspect_err(|e| log::line(&format!("request {}: {e}", id.as_str())))?;
+        Ok((request, Some(domain)))
+    }
+
+    fn entry(&self, id: &OperationId, text: String, request: &Request, domain: Option<Uuid>) -> JournalEntry {
+        JournalEntry {
+            contract: crate::CONTRACT,
+            id: id.clone(),
+            request: text,
+            op: request.op.kind(),
+            domain,
+            state: JournalState::Planned,
+            done: 0,
+            plan: None,
+            facts: Default::default(),
+            created_at: Timestamp::now(),
+            ended_at: None,
+            error: None,
+            extra: Default::default(),
+        }
+    }
+
+    fn refuse(
+        &self,
+        id: &OperationId,
+        op: Option<xensnap::contract::OpKind>,
+        domain: Option<Uuid>,
+        error: &HostError,
+    ) {
+        let allowed = {
+            let mut work = self.work();
+            work.active.remove(id);
+            work.refusals.allow(self.started.elapsed().as_secs())
+        };
+        if allowed {
+            self.outbox.refused(id, op, domain, error);
+        } else {
+            self.ignored();
+        }
+        self.outbox.consumed(id);
+    }
+
+    /// Puts a request into its domain's queue; journals it first when it has to wait there.
+    async fn accept(self: &Arc<Self>, uuid: Uuid, entry: JournalEntry, request: Request) {
+        let waits = self.work().queues.contains_key(&uuid);
+        let mut ticket = None;
+        if waits {
+            if let Err(e) = self.journal.begin(&entry).await {
+                self.refuse(&entry.id, Some(entry.op.clone()), Some(uuid), &e);
+                return;
+            }
+            ticket = Some(self.journalled(&entry));
+        }
+        self.enqueue(uuid, Job { entry, request, ticket, open: false });
+    }
+
+    /// Shows a journalled entry and lets its request's key go.
+    fn journalled(&self, entry: &JournalEntry) -> Ticket {
+        let ticket = self.outbox.show(entry);
+        self.outbox.consumed(&entry.id);
+        if let Some(active) = self.work().active.get_mut(&entry.id) {
+            active.ticket = Some(ticket.clone());
+            if active.cancelled {
+                ticket.cancel();
+            }
+        }
+        ticket
+    }
+
+    fn enqueue(self: &Arc<Self>, uuid: Uuid, job: Job) {
+        let mut work = self.work();
+        work.active.entry(job.entry.id.clone()).or_insert_with(|| Active {
+            request: job.entry.request.clone(),
+            ticket: job.ticket.clone(),
+            cancelled: false,
+        });
+        if let Some(queue) = work.queues.get_mut(&uuid) {
+            queue.push_back(job);
+            return;
+        }
+        work.queues.insert(uuid, VecDeque::from([job]));
+        drop(work);
+        tokio::spawn(Arc::clone(self).worker(uuid));
+    }
+
+    /// Works a domain's queue off, one operation at a time, in order.
+    async fn worker(self: Arc<Self>, uuid: Uuid) {
+        loop {
+            let job = {
+                let mut work = self.work();
+                match work.queues.get_mut(&uuid).and_then(VecDeque::pop_front) {
+                    Some(job) => job,
+                    None => {
+                        work.queues.remove(&uuid);
+                        break;
+                    }
+                }
+            };
+            let id = job.entry.id.clone();
+            if let Ok(_place) = self.places.acquire().await {
+                self.carry_out(uuid, job).await;
+            }
+            self.work().active.remove(&id);
+            self.host.let_go(uuid).await;
+            self.show_domain(uuid).await;
+        }
+    }
+
+    async fn carry_out(self: &Arc<Self>, uuid: Uuid, mut job: Job) {
+        let id = job.entry.id.clone();
+        let settled = if job.open {
+            let instance = match self.instance(uuid).await {
+                Ok(i) => i,
+                Err(e) => {
+                    log::line(&format!("operation {}: {e}", id.as_str()));
+                    None
+                }
+            };
+            let ticket = job.ticket.take().unwrap_or_else(|| self.outbox.show(&job.entry));
+            self.executor.recover(job.entry, instance, &ticket).await
+        } else {
+            match self.prepare(uuid, &mut job).await {
+                Ok((ticket, instance)) if job.request.dry_run => {
+                    drop((ticket, instance));
+                    self.executor.end_with(job.entry, Ok(Change::Nothing)).await
+                }
+                Ok((ticket, instance)) => self.executor.run(job.entry, instance, &ticket).await,
+                Err(e) if job.ticket.is_none() => {
+                    return self.refuse(&id, Some(job.entry.op), Some(uuid), &e);
+                }
+                Err(e) => {
+                    job.entry.plan = None;
+                    self.executor.end_with(job.entry, Err(e)).await
+                }
+            }
+        };
+        match settled {
+            Ok(ended) => {
+                let result = if job.request.dry_run { self.write_plan(&ended.entry).await } else { None };
+                self.outbox.ended(&ended, result);
+            }
+            Err(unsettled) => {
+                log::line(&format!(
+                    "operation {}: its end cannot be journalled: {}",
+                    id.as_str(),
+                    unsettled.error
+                ));
+                self.work().trouble = Some(unsettled.error.message.clone());
+                self.outbox.unsettled(&unsettled);
+            }
+        }
+    }
+
+    /// Looks, plans, and journals the intent.
+    async fn prepare(&self, uuid: Uuid, job: &mut Job) -> Result<(Ticket, Option<Instance>), HostError> {
+        if job.ticket.as_ref().is_some_and(Ticket::cancelled) {
+            return Err(HostError::new(ErrorKind::Cancelled, "cancelled before it began"));
+        }
+        let instance = self.instance(uuid).await?;
+        let (stored, snapshots) = self.journal.domain(uuid).await?;
+        let facts = self.host.facts(instance.as_ref(), stored.as_ref()).await?;
+        let stored = self.keep_domain(&facts, stored).await?;
+        let recorded = self.recorded(&job.request.op, &facts, &snapshots).await;
+        let known = Known {
+            operation: &job.entry.id,
+            op: &job.request.op,
+            facts: &facts,
+            stored: Some(&stored),
+            snapshots: &snapshots,
+            recorded: &recorded,
+            now: Timestamp::now(),
+            nonce: Uuid::new_v4(),
+            folder: &self.setup.folder,
+            limits: &self.setup.limits,
+        };
+        let plan = plan::plan(&known)?;
+        job.entry.plan = Some(plan);
+        job.entry.state = JournalState::Forward;
+        job.entry.facts.run =
+            facts.instance.as_ref().map(|i| Line::lossy_max(&i.run, xensnap::contract::Facts::RUN_MAX));
+        job.entry.facts.domid = facts.instance.as_ref().map(|i| i.domid);
+        if job.ticket.is_some() {
+            if let Some(plan) = &job.entry.plan {
+                self.journal.set_plan(&job.entry, plan).await?;
+            }
+            self.journal.advance(&job.entry).await?;
+        } else {
+            self.journal.begin(&job.entry).await?;
+        }
+        let ticket = match &job.ticket {
+            Some(t) => t.clone(),
+            None => self.journalled(&job.entry),
+        };
+        job.ticket = Some(ticket.clone());
+        Ok((ticket, facts.instance))
+    }
+
+    async fn instance(&self, uuid: Uuid) -> Result<Option<Instance>, HostError> {
+        let mut all: Vec<Instance> =
+            self.host.instances().await?.into_iter().filter(|i| i.uuid == uuid).collect();
+        match (all.pop(), all.pop()) {
+            (Some(a), Some(b)) => Err(HostError::new(
+                ErrorKind::DomainState,
+                format!("domains {} and {} have one and the same UUID {uuid}", a.domid, b.domid),
+            )
+            .hint("end one of them: they may share disks")),
+            (one, _) => Ok(one),
+        }
+    }
+
+    /// Keeps the domain's entry as fresh as what was just seen.
+    async fn keep_domain(&self, facts: &DomainFacts, stored: Option<Domain>) -> Result<Domain, HostError> {
+        let seen = Domain {
+            contract: crate::CONTRACT,
+            uuid: facts.uuid,
+            name: Line::lossy_max(&facts.name, Domain::NAME_MAX),
+            driver: facts.driver.clone(),
+            config: facts.config.clone(),
+            disks: facts.disks.iter().map(|d| d.disk.clone()).collect(),
+            last_seen: Timestamp::now(),
+            current: stored.as_ref().and_then(|d| d.current.clone()),
+            diverged: stored.as_ref().is_some_and(|d| d.diverged),
+            extra: stored.as_ref().map(|d| d.extra.clone()).unwrap_or_default(),
+        };
+        let unchanged =
+            stored.as_ref().is_some_and(|d| Domain { last_seen: d.last_seen, ..seen.clone() } == *d);
+        if unchanged || facts.instance.is_none() && stored.is_some() {
+            return Ok(stored.unwrap_or(seen));
+        }
+        let put = seen.clone();
+        self.journal.with(move |s| s.put_domain(&put)).await?;
+        Ok(seen)
+    }
+
+    /// For a revert: the images at the recorded paths.
+    async fn recorded(&self, op: &RequestOp, facts: &DomainFacts, snapshots: &[Snapshot]) -> Vec<DiskFacts> {
+        let reference = match op {
+            RequestOp::VmSnapshotRevert(r) => r.snapshot.as_str(),
+            RequestOp::DiskSnapshotRevert(r) => r.snapshot.as_str(),
+            _ => return Vec::new(),
+        };
+        let mut looked = Vec::new();
+        for content in snapshots
+            .iter()
+            .filter(|s| s.name.as_str() == reference || s.id.as_str() == reference)
+            .flat_map(|s| &s.disks)
+        {
+            if facts.disks.iter().any(|d| d.disk.path == content.path) {
+                continue;
+            }
+            let disk = xensnap::contract::Disk {
+                vdev: content.vdev.clone(),
+                path: content.path.clone(),
+                format: content.format.clone(),
+                read_only: false,
+                cdrom: false,
+                extra: Default::default(),
+            };
+            looked.push(self.host.look(&disk).await);
+        }
+        looked
+    }
+
+    /// A plan in a file of its own: it may be too large for xenstore.
+    async fn write_plan(&self, entry: &JournalEntry) -> Option<xensnap::contract::ResultFile> {
+        let plan = entry.plan.as_ref()?;
+        let text = wire::to_string(plan).ok()?;
+        let path = AbsPath::new(format!("{}/result/{}.json", self.setup.folder, entry.id.as_str())).ok()?;
+        match self.host.write_result(&path, text.as_bytes()).await {
+            Ok(file) => Some(file),
+            Err(e) => {
+                log::line(&format!("operation {}: its plan cannot be written: {e}", entry.id.as_str()));
+                None
+            }
+        }
+    }
+
+    /// Requests that touch no guest: journalled, done, journalled.
+    async fn simple(&self, entry: JournalEntry, op: &RequestOp) {
+        if let Err(e) = self.journal.begin(&entry).await {
+            return self.refuse(&entry.id, Some(entry.op.clone()), entry.domain, &e);
+        }
+        let ticket = self.journalled(&entry);
+        self.finish_simple(entry, op, Some(ticket)).await;
+    }
+
+    async fn finish_simple(&self, entry: JournalEntry, op: &RequestOp, ticket: Option<Ticket>) {
+        let (id, domain) = (entry.id.clone(), entry.domain);
+        let change = match op {
+            RequestOp::Cancel(r) => self.cancel(&r.operation).map(|()| Change::Nothing),
+            RequestOp::DomainAdopt(r) => self.adopt(r.old, r.new).await,
+            RequestOp::DomainForget(_) => self.forget(entry.domain).await,
+            _ => Err(HostError::new(ErrorKind::Interrupted, "the agent died before it was planned")),
+        };
+        let settled = self.executor.end_with(entry, change).await;
+        drop(ticket);
+        self.work().active.remove(&id);
+        match settled {
+            Ok(ended) => self.outbox.ended(&ended, None),
+            Err(unsettled) => self.outbox.unsettled(&unsettled),
+        }
+        match op {
+            RequestOp::DomainAdopt(r) => {
+                self.show_domain(r.old).await;
+                self.show_domain(r.new).await;
+            }
+            RequestOp::DomainForget(_) => {
+                if let Some(uuid) = domain {
+                    self.show_domain(uuid).await;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn cancel(&self, id: &OperationId) -> Result<(), HostError> {
+        let mut work = self.work();
+        let Some(active) = work.active.get_mut(id) else {
+            return Err(HostError::new(
+                ErrorKind::NoOperation,
+                format!("no operation {} is being carried out", id.as_str()),
+            )
+            .hint("xensnap operation list shows them"));
+        };
+        active.cancelled = true;
+        if let Some(ticket) = &active.ticket {
+            ticket.cancel();
+        }
+        Ok(())
+    }
+
+    async fn adopt(&self, old: Uuid, new: Uuid) -> Result<Change<'static>, HostError> {
+        self.idle(&[old, new])?;
+        if self.running().await.iter().any(|i| i.uuid == old) {
+            return Err(HostError::new(
+                ErrorKind::DomainState,
+                format!("a domain with the old UUID {old} runs"),
+            ));
+        }
+        Ok(Change::Adopt { old, new })
+    }
+
+    async fn forget(&self, domain: Option<Uuid>) -> Result<Change<'static>, HostError> {
+        let Some(uuid) = domain else {
+            return Err(HostError::new(ErrorKind::NoDomain, "no such domain"));
+        };
+        self.idle(&[uuid])?;
+        let (_, snapshots) = self.journal.domain(uuid).await?;
+        if let Some(s) = snapshots.first() {
+            return Err(HostError::new(
+                ErrorKind::DomainState,
+                format!("the domain has {} snapshots, {} among them", snapshots.len(), s.name),
+            )
+            .hint("delete them first"));
+        }
+        if self.running().await.iter().any(|i| i.uuid == uuid) {
+            return Err(HostError::new(ErrorKind::DomainState, "the domain runs"));
+        }
+        Ok(Change::Forget(uuid))
+    }
+
+    /// Housekeeping at each heartbeat.
+    pub async fn tidy(&self) {
+        let Some(before) = Timestamp::now().checked_sub(REMEMBERED) else { return };
+        if let Err(e) = self.journal.with(move |s| s.expire(before)).await {
+            log::line(&format!("old operations cannot be forgotten: {e}"));
+        }
+    }
+
+    fn idle(&self, domains: &[Uuid]) -> Result<(), HostError> {
+        match domains.iter().find(|d| self.work().queues.contains_key(d)) {
+            Some(busy) => Err(HostError::new(
+                ErrorKind::DomainState,
+                format!("an operation on {busy} is being carried out"),
+            )
+            .hint("wait for its end")),
+            None => Ok(()),
+        }
+    }
+
+    async fn show_domain(&self, uuid: Uuid) {
+        let Ok((domain, snapshots)) = self.journal.domain(uuid).await else { return };
+        let status = domain.map(|d| DomainStatus {
+            contract: crate::CONTRACT,
+            name: d.name,
+            snapshots: u32::try_from(snapshots.len()).unwrap_or(u32::MAX),
+            current: d.current,
+            operation: None,
+            extra: Default::default(),
+        });
+        self.outbox.domain(uuid, status);
+    }
+
+    /// The agent's own line, for the heartbeat.
+    pub fn status(&self) -> AgentStatus {
+        let work = self.work();
+        AgentStatus {
+            contract: crate::CONTRACT,
+            version: Line::lossy_max(env!("CARGO_PKG_VERSION"), AgentStatus::VERSION_MAX),
+            pid: std::process::id(),
+            boot_id: self.setup.boot_id,
+            started_at: self.setup.started_at,
+            heartbeat_at: Timestamp::now(),
+            operations: u32::try_from(work.active.len()).unwrap_or(u32::MAX),
+            ignored: self.ignored.load(Ordering::Relaxed),
+            trouble: work.trouble.as_deref().map(Line::lossy),
+            extra: Default::default(),
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! What xenstore shows: operations, domains, the agent. All of it can be lost at any moment and is written again.
+//!
+//! ```text
+//!   tasks --> board (latest value of each key) --> writer task --> xenstore
+//!               ^                                      |
+//!           Ticket (one operation's progress)     on a resync: everything again
+//! ```
+//!
+//! Owner of the board: [`Outbox`]. The writer always writes the newest value; values that were overtaken are never written, so a fast operation costs two
+//! writes and a slow one no more than one every 100 ms. An operation is shown as done only from an [`Ended`], which holds the proof of its commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use uuid::Uuid;
+use xensnap::contract::{
+    self, AgentStatus, DomainStatus, JournalEntry, JournalState, Operation, OperationId, OperationState,
+    Request, RequestOp, ResultFile, StepAct, StepKind,
+};
+use xensnap::wire::{self, Timestamp};
+use xensnap::xenstore::{Connection, Error as XsError, Permission};
+
+use crate::execute::{Ended, Unsettled};
+use crate::host::HostError;
+use crate::log;
+
+/// The folder of everything of ours.
+const ROOT: &str = "/tool/xensnap";
+/// How long an ended operation is shown.
+const SHOWN: Duration = Duration::from_secs(600);
+/// How many ended operations are shown at the most.
+const SHOWN_MAX: usize = 256;
+/// Progress is written no more often than this.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// What is to be seen in xenstore.
+#[derive(Debug, Default)]
+struct Board {
+    operations: BTreeMap<OperationId, Operation>,
+    ended: Vec<(Timestamp, OperationId)>,
+    domains: BTreeMap<Uuid, DomainStatus>,
+    agent: Option<AgentStatus>,
+    dirty: BTreeSet<Key>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Agent,
+    Domain(Uuid),
+    Operation(OperationId),
+    /// A request that is journalled or refused: to be removed. After its operation, so that one of the two is always there.
+    Request(OperationId),
+}
+
+/// The board and its writer's bell.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    board: Mutex<Board>,
+    /// Something is to be written now.
+    bell: Notify,
+    /// Something is to be written soon.
+    soon: Notify,
+}
+
+impl Outbox {
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, key: Key, change: impl FnOnce(&mut Board)) {
+        {
+            let mut board = self.board();
+            change(&mut board);
+            board.dirty.insert(key);
+        }
+        self.bell.notify_one();
+    }
+
+    /// Shows an operation as its entry stands; the ticket shows its progress from then on.
+    pub fn show(self: &Arc<Self>, entry: &JournalEntry) -> Ticket {
+        let operation = from_entry(entry);
+        self.put(Key::Operation(entry.id.clone()), |b| {
+            b.operations.insert(entry.id.clone(), operation);
+        });
+        Ticket { outbox: Arc::clone(self), id: entry.id.clone(), cancel: Arc::new(AtomicBool::new(false)) }
+    }
+
+    /// Shows an operation's end. That it is on disk is proved by `ended`.
+    pub fn ended(&self, ended: &Ended, result: Option<ResultFile>) {
+        debug_assert_eq!(ended.proof.operation(), &ended.entry.id, "a proof is of its own operation");
+        let mut operation = from_entry(&ended.entry);
+        operation.result = result;
+        self.show_end(operation);
+    }
+
+    /// Shows an operation that was not begun.
+    pub fn refused(
+        &self,
+        id: &OperationId,
+        op: Option<contract::OpKind>,
+        domain: Option<Uuid>,
+        error: &HostError,
+    ) {
+        let now = Timestamp::now();
+        let operation = Operation {
+            state: OperationState::Refused,
+            op,
+            domain,
+            ended_at: Some(now),
+            error: Some(error.clone().into()),
+            ..blank(id, now)
+        };
+        self.show_end(operation);
+    }
+
+    /// Shows an operation whose end could not be journalled; the next start of the agent settles it.
+    pub fn unsettled(&self, unsettled: &Unsettled) {
+        let mut operation = from_entry(&unsettled.entry);
+        operation.state = OperationState::Failed;
+        operation.ended_at = Some(Timestamp::now());
+        operation.error = Some(unsettled.error.clone().into());
+        self.show_end(operation);
+    }
+
+    /// Shows an operation as the store has it: still open, or ended long ago.
+    pub fn recalled(&self, entry: &JournalEntry) {
+        let operation = from_entry(entry);
+        if operation.ended_at.is_some() {
+            return self.show_end(operation);
+        }
+        self.put(Key::Operation(entry.id.clone()), |b| {
+            b.operations.entry(entry.id.clone()).or_insert(operation);
+        });
+    }
+
+    fn show_end(&self, operation: Operation) {
+        let id = operation.id.clone();
+        self.put(Key::Operation(id.clone()), |b| {
+            b.ended.retain(|(_, other)| *other != id);
+            b.ended.push((operation.ended_at.unwrap_or(operation.created_at), id.clone()));
+            b.operations.insert(id, operation);
+        });
+    }
+
+    /// The request's key can go: the operation's is there.
+    pub fn consumed(&self, id: &OperationId) {
+        self.put(Key::Request(id.clone()), |_| {});
+    }
+
+    /// Shows what a domain has.
+    pub fn domain(&self, uuid: Uuid, status: Option<DomainStatus>) {
+        self.put(Key::Domain(uuid), |b| match status {
+            Some(s) => {
+                b.domains.insert(uuid, s);
+            }
+            None => {
+                b.domains.remove(&uuid);
+            }
+        });
+    }
+
+    /// Shows the agent.
+    pub fn agent(&self, status: AgentStatus) {
+        self.put(Key::Agent, |b| b.agent = Some(status));
+    }
+
+    /// Forgets operations that ended long ago, or before the newest 256.
+    pub fn expire(&self, now: Timestamp) {
+        let mut gone = Vec::new();
+        {
+            let mut board = self.board();
+            let surplus = board.ended.len().saturating_sub(SHOWN_MAX);
+            let mut n = 0;
+            board.ended.retain(|(at, id)| {
+                n += 1;
+                let keep = n > surplus && now.since(*at) < SHOWN;
+                if !keep {
+                    gone.push(id.clone());
+                }
+                keep
+            });
+            for id in &gone {
+                board.operations.remove(id);
+                board.dirty.insert(Key::Operation(id.clone()));
+            }
+        }
+        if !gone.is_empty() {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Everything is to be written again: xenstore may have lost it.
+    pub fn resync(&self) {
+        {
+            let mut board = self.board();
+            let all: Vec<Key> = std::iter::once(Key::Agent)
+                .chain(board.domains.keys().copied().map(Key::Domain))
+                .chain(board.operations.keys().cloned().map(Key::Operation))
+                .collect();
+            board.dirty.extend(all);
+        }
+        self.bell.notify_one();
+    }
+
+    /// Writes the board to xenstore, for ever.
+    pub async fn write(self: Arc<Self>, xs: Connection) {
+        loop {
+            tokio::select! {
+                () = self.bell.notified() => {}
+                () = self.soon.notified() => {
+                    // An end that comes meanwhile is not held back.
+                    let _ = tokio::time::timeout(PROGRESS_EVERY, self.bell.notified()).await;
+                }
+            }
+            loop {
+                let dirty: Vec<Key> = std::mem::take(&mut self.board().dirty).into_iter().collect();
+                if dirty.is_empty() {
+                    break;
+                }
+                for key in dirty {
+                    if let Err(e) = self.write_key(&xs, &key).await {
+                        self.board().dirty.insert(key);
+                        if !e.is_disconnected() {
+                            log::line(&format!("outbox: {e}"));
+                        }
+                        // A resync rings the bell; until then a slow retry.
+                        tokio::time::sleep(Duration::from_millis(200)).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn write_key(&self, xs: &Connection, key: &Key) -> Result<(), XsError> {
+        let (path, value) = {
+            let board = self.board();
+            match key {
+                Key::Agent => {
+                    (AgentStatus::XENSTORE_PATH.to_owned(), board.agent.as_ref().map(wire::to_xenstore))
+                }
+                Key::Domain(u) => {
+                    (DomainStatus::xenstore_path(u), board.domains.get(u).map(wire::to_xenstore))
+                }
+                Key::Operation(id) => {
+                    (Operation::xenstore_path(id), board.operations.get(id).map(wire::to_xenstore))
+                }
+                Key::Request(id) => (Request::xenstore_path(id), None),
+            }
+        };
+        match value {
+            Some(Ok(text)) => xs.write(&path, text.as_bytes()).await,
+            Some(Err(e)) => {
+                log::line(&format!("outbox: {path} cannot be written: {e}"));
+                Ok(())
+            }
+            None => match xs.rm(&path).await {
+                Err(e) if e.is_no_entry() => Ok(()),
+                other => other,
+            },
+        }
+    }
+}
+
+/// Makes the folders of the contract, for dom0 only.
+pub async fn prepare(xs: &Connection) -> Result<(), XsError> {
+    for folder in [ROOT, Request::XENSTORE_FOLDER, Operation::XENSTORE_FOLDER, DomainStatus::XENSTORE_FOLDER]
+    {
+        xs.mkdir(folder).await?;
+        xs.set_permissions(folder, &[Permission::owner(0)]).await?;
+    }
+    Ok(())
+}
+
+/// One operation's line on the board.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    outbox: Arc<Outbox>,
+    id: OperationId,
+    cancel: Arc<AtomicBool>,
+}
+
+impl Ticket {
+    /// Asks the operation to stop before its next step.
+    pub fn cancel(&self) {
+        self.cancel.store(true, Ordering::Release);
+    }
+
+    /// Whether it was asked to stop.
+    pub fn cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Acquire)
+    }
+
+    /// Shows the step that is being done.
+    pub fn step(&self, at: usize, of: usize, kind: StepKind) {
+        self.change(|o| {
+            o.state = OperationState::Running;
+            o.step = u32::try_from(at + 1).unwrap_or(u32::MAX);
+            o.steps = u32::try_from(of).unwrap_or(u32::MAX);
+            o.doing = Some(kind);
+            o.progress = None;
+            o.total = None;
+        });
+    }
+
+    /// Shows how much of the step's data is done, in bytes.
+    pub fn progress(&self, done: u64, total: u64) {
+        self.change(|o| {
+            o.progress = Some(done);
+            o.total = Some(total);
+        });
+    }
+
+    /// Shows that the operation is being taken back.
+    pub fn undoing(&self, why: &HostError) {
+        self.change(|o| {
+            o.state = OperationState::Undoing;
+            o.error = Some(why.clone().into());
+        });
+    }
+
+    /// Shows what holds the operation up.
+    pub fn trouble(&self, why: &HostError) {
+        log::line(&format!("operation {}: {}, trying again", self.id.as_str(), why.message));
+        self.change(|o| o.error = Some(why.clone().into()));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Operation)) {
+        {
+            let mut board = self.outbox.board();
+            if let Some(o) = board.operations.get_mut(&self.id) {
+                change(o);
+                board.dirty.insert(Key::Operation(self.id.clone()));
+            }
+        }
+        self.outbox.soon.notify_one();
+    }
+}
+
+/// An operation as its journal entry shows it.
+pub fn from_entry(entry: &JournalEntry) -> Operation {
+    let request = wire::from_str::<contract::Request>(&entry.request).ok();
+    let (snapshot, name) = subject(entry, request.as_ref());
+    Operation {
+        op: Some(entry.op.clone()),
+        domain: entry.domain,
+        state: match entry.state {
+            JournalState::Planned => OperationState::Queued,
+            JournalState::Back => OperationState::Undoing,
+            JournalState::Done => OperationState::Done,
+            // An entry without a plan was never begun.
+            JournalState::Failed if entry.plan.is_none() => OperationState::Refused,
+            JournalState::Failed => OperationState::Failed,
+            JournalState::Cancelled => OperationState::Cancelled,
+            _ => OperationState::Running,
+        },
+        step: entry.done,
+        steps: entry.plan.as_ref().map_or(0, |p| u32::try_from(p.steps.len()).unwrap_or(u32::MAX)),
+        ended_at: entry.ended_at,
+        pause: entry.facts.pause,
+        snapshot,
+        snapshot_name: name,
+        domid: entry.facts.domid,
+        dry_run: request.is_some_and(|r| r.dry_run),
+        error: entry.error.clone(),
+        ..blank(&entry.id, entry.created_at)
+    }
+}
+
+/// The snapshot that an operation makes, deletes or reverts to.
+fn subject(
+    entry: &JournalEntry,
+    request: Option<&contract::Request>,
+) -> (Option<OperationId>, Option<contract::SnapshotName>) {
+    let steps = entry.plan.iter().flat_map(|p| &p.steps).rev();
+    let mut outcomes = steps.filter_map(|s| match &s.act {
+        StepAct::Commit(o) => Some(o),
+        _ => None,
+    });
+    let Some(last) = outcomes.next() else { return (None, None) };
+    if let Some(made) = last.add.first() {
+        return (Some(made.id.clone()), Some(made.name.clone()));
+    }
+    let id = last.drop.clone().or_else(|| last.current.clone());
+    let named = match request.map(|r| &r.op) {
+        Some(RequestOp::VmSnapshotDelete(r)) => Some(&r.snapshot),
+        Some(RequestOp::VmSnapshotRevert(r)) => Some(&r.snapshot),
+        Some(RequestOp::DiskSnapshotDelete(r)) => Some(&r.snapshot),
+        Some(RequestOp::DiskSnapshotRevert(r)) => Some(&r.snapshot),
+        _ => None,
+    };
+    (id, named.and_then(|n| contract::SnapshotName::new(n.as_str()).ok()))
+}
+
+fn blank(id: &OperationId, created_at: Timestamp) -> Operation {
+    Operation {
+        contract: crate::CONTRACT,
+        id: id.clone(),
+        op: None,
+        domain: None,
+        state: OperationState::Queued,
+        step: 0,
+        steps: 0,
+        doing: None,
+        progress: None,
+        total: None,
+        created_at,
+        ended_at: None,
+        pause: None,
+        snapshot: None,
+        snapshot_name: None,
+        domid: None,
+        dry_run: false,
+        error: None,
+        result: None,
+        extra: Default::default(),
+    }
+}

@@ -1,0 +1,154 @@
+//! The agent's life: lock, store, xenstore, recovery, then the inbox until a signal comes.
+//!
+//! ```text
+//!   lock --> store --> xenstore (agent node: one agent a host) --> recover --> inbox | heartbeat | outbox | signal
+//! ```
+//!
+//! One thread for all tasks and one for the store: the agent waits, it does not compute. Idle, it wakes for its heartbeat only.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+use xensnap::contract::AgentStatus;
+use xensnap::wire::{self, AbsPath, Timestamp};
+use xensnap::xenstore::{Connection, Error as XsError, Options};
+use xensnap_store::{Location, SqliteStore, StoreError};
+
+use crate::agent::{Agent, Setup};
+use crate::config::Config;
+use crate::execute::Patience;
+use crate::host::HostError;
+use crate::host::real::RealHost;
+use crate::host::settings::Settings;
+use crate::journal::Journal;
+use crate::outbox::{self, Outbox};
+use crate::{inbox, log};
+
+/// The heartbeat's period.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// An agent whose heartbeat is older has stopped.
+const STALE: Duration = Duration::from_secs(30);
+
+/// Why the agent does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// No runtime, thread or signal handler.
+    #[error("the machine refuses")]
+    Machine(#[from] std::io::Error),
+    /// The store cannot be opened.
+    #[error("the store cannot be used")]
+    Store(#[from] StoreError),
+    /// xenstore cannot be used.
+    #[error("xenstore cannot be used; is xenstored running?")]
+    Xenstore(#[from] XsError),
+    /// The host cannot be looked at.
+    #[error("the start failed")]
+    Host(#[from] HostError),
+    /// A setting is not usable.
+    #[error("{0}")]
+    Setting(String),
+    /// Another agent serves this host.
+    #[error("another agent serves this host: pid {pid}, last heartbeat {heartbeat}; stop it first")]
+    Another {
+        /// Its process.
+        pid: u32,
+        /// Its last sign of life.
+        heartbeat: Timestamp,
+    },
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub fn serve(config: &Config) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .thread_stack_size(512 << 10)
+        .build()?;
+    runtime.block_on(life(config))
+}
+
+async fn life(config: &Config) -> Result<(), ServeError> {
+    let text = |p: &std::path::Path| {
+        p.to_str()
+            .map(str::to_owned)
+            .ok_or_else(|| ServeError::Setting(format!("{}: not UTF-8", p.display())))
+    };
+    let folder =
+        AbsPath::new(text(&config.store)?).map_err(|e| ServeError::Setting(format!("store: {e}")))?;
+    let location = Location {
+        dir: config.store.clone(),
+        run: config.run.clone(),
+        mark: config.installed.clone(),
+        remote_accepted: false,
+    };
+    let store = SqliteStore::open_or_create(&location)?;
+
+    let xs =
+        Connection::connect(&config.xenstore.as_ref().map_or_else(Options::default, Options::at)).await?;
+    outbox::prepare(&xs).await?;
+    let started_at = Timestamp::now();
+    let boot_id = boot_id()?;
+    claim(&xs, boot_id).await?;
+
+    let settings =
+        Settings { state_dir: config.store.clone(), run_dir: config.run.clone(), ..Settings::usual()? };
+    let host = Arc::new(RealHost::start(Arc::new(xs.clone()), settings).await?);
+    let journal = Journal::start(Box::new(store))?;
+    let board = Arc::new(Outbox::default());
+    let setup = Setup {
+        folder,
+        limits: config.limits(),
+        operations_max: config.operations_max.max(1),
+        patience: Patience::default(),
+        boot_id,
+        started_at,
+    };
+    let agent = Agent::new(host, journal, Arc::clone(&board), setup);
+    let writer = tokio::spawn(Arc::clone(&board).write(xs.clone()));
+    agent.recover().await?;
+    board.agent(agent.status());
+    log::line("ready");
+
+    let beat = async {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            agent.tidy().await;
+            board.agent(agent.status());
+            board.expire(Timestamp::now());
+        }
+    };
+    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut int = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    let ended = tokio::select! {
+        r = inbox::run(Arc::clone(&agent), xs.clone()) => r.map_err(ServeError::from),
+        () = beat => Ok(()),
+        _ = term.recv() => Ok(()),
+        _ = int.recv() => Ok(()),
+    };
+    // Operations under way stay in the journal: the next start settles them. The guard releases their guests when our pipe closes.
+    log::line("stopping");
+    writer.abort();
+    ended
+}
+
+/// Claims the agent's node in one transaction, unless a living agent has it.
+async fn claim(xs: &Connection, boot_id: Uuid) -> Result<(), ServeError> {
+    let bytes = match xs.read(AgentStatus::XENSTORE_PATH).await {
+        Ok(bytes) => bytes,
+        Err(e) if e.is_no_entry() => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    let Ok(other) = wire::from_slice::<AgentStatus>(&bytes) else { return Ok(()) };
+    let fresh = Timestamp::now().since(other.heartbeat_at) < STALE;
+    let alive = std::path::Path::new("/proc").join(other.pid.to_string()).exists();
+    if other.boot_id == boot_id && fresh && alive && other.pid != std::process::id() {
+        return Err(ServeError::Another { pid: other.pid, heartbeat: other.heartbeat_at });
+    }
+    Ok(())
+}
+
+fn boot_id() -> Result<Uuid, ServeError> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Uuid::parse_str(text.trim()).map_err(|e| ServeError::Setting(format!("boot id: {e}")))
+}
