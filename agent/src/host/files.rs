@@ -12,7 +12,7 @@ use xensnap::wire::AbsPath;
 
 use super::{HostError, Result};
 
-/// What a memory image takes beyond the guest's RAM: page headers and the devices' state. Seen: under 2 MiB for 512 MiB.
+/// What a memory image takes beyond the guest's RAM and a hundredth of it: the devices' state. Page headers are 8 of 4096 bytes.
 const MEMORY_EXTRA_BYTES: u64 = 32 << 20;
 
 /// An I/O error about a path, as an error of the host.
@@ -69,7 +69,7 @@ pub fn create_memory(out: &MemoryOut) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let made = |e: &io::Error| failed("cannot create the memory image", path, e);
     private_folder(folder).map_err(|e| made(&e))?;
-    let need = out.ram.saturating_add(MEMORY_EXTRA_BYTES);
+    let need = out.ram.saturating_add(out.ram / 100).saturating_add(MEMORY_EXTRA_BYTES);
     let free = free(folder).map_err(|e| made(&e))?;
     if free < need {
         let mib = |n: u64| n.div_ceil(1 << 20);

@@ -106,7 +106,7 @@ async fn a_qemu_that_cannot_start_is_told_with_its_own_words() {
     assert!(e.message.contains("no-such-machine") || e.message.contains("machine"), "{e}");
     let mut start = guest.start_from(None, false);
     start.config = xensnap::wire::RawJson::new(
-        start.config.as_str().replace("/usr/bin/qemu-system-x86_64", "/nowhere/qemu"),
+        start.config.as_str().replace(&crate::rig::qemu_binary(), "/nowhere/qemu"),
     )
     .unwrap();
     let e = host.start_domain(guest.config.uuid, &start).await.unwrap_err();

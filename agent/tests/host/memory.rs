@@ -9,7 +9,7 @@ use serde_json::json;
 use xensnap::contract::ErrorKind;
 use xensnapd::host::{Host, RunState};
 
-use crate::rig::{Guest, Rig, have_qemu, instance, memory_out, tags_in};
+use crate::rig::{Guest, Rig, have_qemu, instance, memory_out, qemu_major, tags_in};
 
 const TWO: [(&str, &str); 2] = [("vda", "qcow2"), ("vdb", "qcow2")];
 
@@ -145,6 +145,16 @@ async fn a_guest_that_was_paused_before_stays_so_and_keeps_its_disks() {
     guest.ask("stop", json!({})).await;
     let host = rig.host().await;
     let i = instance(&host, &guest).await;
+    if qemu_major() < 10 {
+        // Older ones cannot: it is said beforehand, and nothing happens when it is asked all the same.
+        let ability = host.facts(Some(&i), None).await.unwrap().memory.unwrap();
+        assert!(ability.live.is_err() && ability.paused.is_err(), "{ability:?}");
+        let out = memory_out(&rig, &guest, true);
+        host.create_memory_file(&out).await.unwrap();
+        assert_eq!(host.memory_begin(&i, &out).await.unwrap_err().kind, ErrorKind::DomainState);
+        assert_eq!(host.recheck(&i).await.unwrap().state, RunState::Paused);
+        return;
+    }
     for (live, number) in [(true, 1), (false, 2)] {
         let out = memory_out(&rig, &guest, live);
         host.create_memory_file(&out).await.unwrap();
@@ -175,7 +185,7 @@ async fn memory_of_a_guest_that_never_ran_is_not_written_live() {
     let i = instance(&host, &guest).await;
     let ability = host.facts(Some(&i), None).await.unwrap().memory.unwrap();
     assert_eq!(ability.live, Err("not in the state prelaunch".into()));
-    assert_eq!(ability.paused, Ok(()));
+    assert_eq!(ability.paused.is_ok(), qemu_major() >= 10);
     let out = memory_out(&rig, &guest, true);
     host.create_memory_file(&out).await.unwrap();
     assert_eq!(host.memory_begin(&i, &out).await.unwrap_err().kind, ErrorKind::DomainState);
@@ -199,7 +209,9 @@ async fn writing_memory_can_be_cancelled() {
         host.memory_begin(&i, &out).await.unwrap();
         host.memory_cancel(&i).await.unwrap();
         host.memory_cancel(&i).await.unwrap();
-        assert_eq!(host.recheck(&i).await.unwrap().state, RunState::Paused, "the run state is left as it is");
+        // QEMU 7.2 lets the guest go on by itself as soon as a live one has begun; later ones leave the run state as it is.
+        let left = if live && qemu_major() < 9 { RunState::Running } else { RunState::Paused };
+        assert_eq!(host.recheck(&i).await.unwrap().state, left);
         host.release(&operation, &i).await.unwrap();
         assert_eq!(host.recheck(&i).await.unwrap().state, RunState::Running);
         host.remove_file(&out.path).await.unwrap();

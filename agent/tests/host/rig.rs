@@ -84,6 +84,17 @@ pub(crate) fn have_qemu() -> bool {
     have
 }
 
+/// The QEMU to test with: `XENSNAP_QEMU`, else the installed one.
+pub(crate) fn qemu_binary() -> String {
+    std::env::var("XENSNAP_QEMU").unwrap_or_else(|_| "/usr/bin/qemu-system-x86_64".into())
+}
+
+/// Its version's first number.
+pub(crate) fn qemu_major() -> u32 {
+    let text = run(&qemu_binary(), &["--version"]);
+    text.split_once("version ").unwrap().1.split('.').next().unwrap().parse().unwrap()
+}
+
 /// Runs a program that must succeed; returns what it printed.
 pub(crate) fn run(program: &str, args: &[&str]) -> String {
     let out = Command::new(program).args(args).output().expect("it starts");
@@ -129,7 +140,7 @@ impl Rig {
             })
             .collect();
         let config = json!({
-            "contract": 1, "name": name, "uuid": uuid, "binary": "/usr/bin/qemu-system-x86_64",
+            "contract": 1, "name": name, "uuid": uuid, "binary": qemu_binary(),
             "args": ["-nodefaults", "-machine", "q35,accel=tcg", "-m", "64"], "disks": disks,
             "qmp": dir.join(format!("{name}.qmp")), "pidfile": dir.join(format!("{name}.pid")), "memory": 64 << 20});
         let path = dir.join(format!("{name}.json"));

@@ -31,6 +31,8 @@ use crate::host::{HostError, Instance, Result, RunState, detached, files, pause}
 
 /// How long QEMU may take from its start to its QMP greeting.
 const START_MAX: Duration = Duration::from_secs(60);
+/// How long no process of the domain may be seen before its QEMU counts as ended.
+const ABSENT_MAX: Duration = Duration::from_millis(200);
 /// How long QEMU may take to end after `quit`: it writes its images' last tables.
 const QUIT_MAX: Duration = Duration::from_secs(20);
 /// How long it may take after a signal.
@@ -296,15 +298,20 @@ async fn nobody_has(config: &QemuConfig) -> Result<()> {
 /// Waits for QEMU's greeting.
 async fn greeted(config: &QemuConfig, log: &Path) -> Result<Qmp> {
     let until = Instant::now() + START_MAX;
+    let mut seen = Instant::now();
     loop {
         match Qmp::connect(config.qmp.as_path(), Instant::now() + CONNECT_MAX).await {
             Ok(qmp) => return Ok(qmp),
-            Err(_) if process::qemus_of(config.uuid).is_empty() => {
-                return Err(ended(config.name.as_str(), log));
-            }
-            Err(_) if Instant::now() < until => sleep(Duration::from_millis(10)).await,
-            Err(e) => return Err(e.about(config.name.as_str())),
+            Err(e) if Instant::now() >= until => return Err(e.about(config.name.as_str())),
+            Err(_) => {}
         }
+        // While it is between two programs (a wrapper's exec) a process has no arguments for a moment.
+        if !process::qemus_of(config.uuid).is_empty() {
+            seen = Instant::now();
+        } else if seen.elapsed() > ABSENT_MAX {
+            return Err(ended(config.name.as_str(), log));
+        }
+        sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -27,7 +27,12 @@ const BANDWIDTH_USUAL: u64 = 128 << 20;
 /// While memory is written: as fast as the file takes it.
 const BANDWIDTH_WRITING: u64 = 1 << 40;
 /// How often QEMU is asked for the first page.
-const FIRST_PAGE_POLL: Duration = Duration::from_millis(1);
+const FIRST_PAGE_POLL: Duration = Duration::from_millis(2);
+/// From this version on a background snapshot can be cancelled or fail. Seen with 7.2: the RAM stays write-protected, and the guest hangs for good at its next
+/// write; mended in `bg_migration_iteration_finish`, which 8.2 has.
+const CANCEL_SAFE_MAJOR: u32 = 9;
+/// From this version on a background snapshot leaves a guest paused that was paused before.
+const STAYS_PAUSED_MAJOR: u32 = 10;
 
 /// How long a migration that has failed to begin may take to end.
 const CANCEL_MAX: Duration = Duration::from_secs(2);
@@ -119,7 +124,8 @@ async fn knows(qmp: &mut Qmp, command: &str, deadline: Instant) -> std::result::
     Ok(all.as_array().into_iter().flatten().any(|c| c.get("name").is_some_and(|n| n == command)))
 }
 
-/// How the memory can be saved now. Nothing is changed (the capability is set and reset: only that tells whether the kernel has what it needs).
+/// How the memory can be saved now. The capability is set and reset: only that tells whether the kernel has what it needs (and an earlier write that ended by
+/// itself may have left it set).
 ///
 /// # Errors
 /// See [`QmpError`].
@@ -156,10 +162,9 @@ pub async fn ability(
     };
     let live = match (state.as_str(), background(qmp, deadline).await?) {
         (_, None) => Err(format!("QEMU {} has no background-snapshot", qmp.version())),
-        (_, Some(true)) => Err("somebody else has set the capability background-snapshot".into()),
         ("running", _) => try_background(qmp, deadline).await?,
         // Older ones let the guest go on at the end, whoever paused it.
-        ("paused", _) if major(qmp) >= 10 => try_background(qmp, deadline).await?,
+        ("paused", _) if major(qmp) >= STAYS_PAUSED_MAJOR => try_background(qmp, deadline).await?,
         (state, _) => Err(format!("not in the state {state}")),
     };
     Ok(MemoryAbility { live, paused, ram, writer })
@@ -181,10 +186,18 @@ async fn try_background(
 }
 
 /// Begins to write memory into the file; for a live one, returns once its instant is fixed. Returns the bandwidth limit to put back.
+/// `ours`: whether a pause is ours to end.
 ///
 /// # Errors
 /// When QEMU refuses or does not answer in time.
-pub async fn begin(qmp: &mut Qmp, name: &str, file: &File, live: bool, deadline: Instant) -> Result<u64> {
+pub async fn begin(
+    qmp: &mut Qmp,
+    name: &str,
+    file: &File,
+    live: bool,
+    ours: bool,
+    deadline: Instant,
+) -> Result<u64> {
     let about = |e: QmpError| e.about(name);
     let state = status(qmp, deadline).await.map_err(about)?;
     if live && !matches!(state.as_str(), "running" | "paused") {
@@ -192,13 +205,19 @@ pub async fn begin(qmp: &mut Qmp, name: &str, file: &File, live: bool, deadline:
         return Err(HostError::new(ErrorKind::DomainState, message)
             .hint("let the guest run first, or save memory paused"));
     }
+    if live && state == "paused" && !ours && major(qmp) < STAYS_PAUSED_MAJOR {
+        let message =
+            format!("domain {name}: this QEMU would let the guest go on, which somebody else has paused");
+        return Err(HostError::new(ErrorKind::DomainState, message).hint("let the guest go on first (cont)"));
+    }
     let parameters = qmp.execute("query-migrate-parameters", json!({}), deadline).await.map_err(about)?;
     let bandwidth = parameters.get("max-bandwidth").and_then(Value::as_u64).unwrap_or(BANDWIDTH_USUAL);
     let bandwidth = if bandwidth == BANDWIDTH_WRITING { BANDWIDTH_USUAL } else { bandwidth };
     let begun = async {
         set_bandwidth(qmp, BANDWIDTH_WRITING, deadline).await?;
-        if live {
-            set_background(qmp, true, deadline).await?;
+        // Also off: an earlier one may have left it on.
+        if live || in_background(qmp, deadline).await? {
+            set_background(qmp, live, deadline).await?;
         }
         qmp.getfd(FD_NAME, file.as_fd(), deadline).await?;
         qmp.execute("migrate", json!({"uri": format!("fd:{FD_NAME}")}), deadline).await?;
@@ -255,7 +274,7 @@ pub async fn end(
     Ok(())
 }
 
-/// Stops writing memory, if it is being written.
+/// Stops writing memory, if it is being written. A QEMU that cannot stop is left to end it by itself: the file may be removed meanwhile.
 ///
 /// # Errors
 /// When QEMU does not answer, or has not stopped before the deadline.
@@ -266,6 +285,9 @@ pub async fn cancel(
 ) -> std::result::Result<(), QmpError> {
     let asked = Instant::now();
     while writing(qmp, deadline).await? {
+        if major(qmp) < CANCEL_SAFE_MAJOR && in_background(qmp, deadline).await? {
+            return Ok(()); // `ability` sets things back, when they are looked at again
+        }
         if Instant::now() >= deadline {
             return Err(QmpError::Unanswered { command: "migrate_cancel".into(), waited: asked.elapsed() });
         }

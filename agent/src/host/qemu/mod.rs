@@ -34,7 +34,7 @@ pub use lifecycle::command;
 use registry::{Known, Registry};
 
 /// How often a long write of memory is looked at.
-const MEMORY_POLL: Duration = Duration::from_millis(50);
+const MEMORY_POLL: Duration = Duration::from_millis(100);
 /// How long memory may be written without a byte of progress.
 const MEMORY_STALL_MAX: Duration = Duration::from_secs(120);
 /// How long a pause's lock may be waited for: somebody else is releasing then.
@@ -230,7 +230,8 @@ impl<N: Nodes> Driver for QemuDriver<N> {
         let file = files::open_memory(path)?;
         file.set_len(0).map_err(|e| files::failed("cannot empty the memory image", path, &e))?;
         point("memory_begin.before").await?;
-        let bandwidth = memory::begin(link.qmp()?, &instance.name, &file, out.live, deadline).await?;
+        let ours = link.paused.is_some();
+        let bandwidth = memory::begin(link.qmp()?, &instance.name, &file, out.live, ours, deadline).await?;
         link.writing = Some(Writing { path: path.to_owned(), bandwidth });
         point("memory_begin.after").await
     }
