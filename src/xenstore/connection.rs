@@ -233,17 +233,17 @@ impl Connection {
     }
 
     /// Tells the daemon of a new domain (dom0 only): the frame of its xenstore ring and its event channel's port.
-    pub async fn introduce(&self, domid: u16, frame: u64, port: u32) -> Result<()> {
+    pub async fn introduce(&self, domid: u32, frame: u64, port: u32) -> Result<()> {
         self.about_domain(Kind::Introduce, domid, &[&frame.to_string(), &port.to_string()]).await.map(drop)
     }
 
     /// Makes the daemon let go of a domain (dom0 only).
-    pub async fn release(&self, domid: u16) -> Result<()> {
+    pub async fn release(&self, domid: u32) -> Result<()> {
         self.about_domain(Kind::Release, domid, &[]).await.map(drop)
     }
 
     /// Whether the daemon speaks with this domain.
-    pub async fn is_introduced(&self, domid: u16) -> Result<bool> {
+    pub async fn is_introduced(&self, domid: u32) -> Result<bool> {
         let reply = self.about_domain(Kind::IsIntroduced, domid, &[]).await?;
         Ok(reply.payload.starts_with(b"T"))
     }
@@ -294,7 +294,7 @@ impl Connection {
         Scope { connection: self, transaction: None }
     }
 
-    async fn about_domain(&self, kind: Kind, domid: u16, rest: &[&str]) -> Result<Reply> {
+    async fn about_domain(&self, kind: Kind, domid: u32, rest: &[&str]) -> Result<Reply> {
         let mut payload = wire::terminated(&[&domid.to_string()]);
         payload.extend(wire::terminated(rest));
         self.request(kind, &format!("domain {domid}"), payload, None, None).await

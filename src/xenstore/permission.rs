@@ -20,7 +20,7 @@ pub enum Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Permission {
     /// The domain.
-    pub domid: u16,
+    pub domid: u32,
     /// What it may do; in a list's first entry, what everybody else may do.
     pub access: Access,
 }
@@ -28,13 +28,13 @@ pub struct Permission {
 impl Permission {
     /// `domid` may do what `access` says.
     #[must_use]
-    pub fn new(domid: u16, access: Access) -> Self {
+    pub fn new(domid: u32, access: Access) -> Self {
         Self { domid, access }
     }
 
     /// As a list's first entry: owned by `domid`, for nobody else.
     #[must_use]
-    pub fn owner(domid: u16) -> Self {
+    pub fn owner(domid: u32) -> Self {
         Self::new(domid, Access::None)
     }
 
@@ -72,7 +72,7 @@ mod tests {
         for text in ["n0", "r5", "w32751", "b1"] {
             assert_eq!(Permission::parse(text).unwrap().to_string(), text);
         }
-        for text in ["", "n", "x0", "n-1", "n70000", "é1", "r5 "] {
+        for text in ["", "n", "x0", "n-1", "n4294967296", "é1", "r5 "] {
             assert_eq!(Permission::parse(text), None, "{text:?}");
         }
     }

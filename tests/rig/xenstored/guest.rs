@@ -45,14 +45,14 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    pub(super) fn open(rig: &Path, domid: u16) -> io::Result<Self> {
+    pub(super) fn open(rig: &Path, domid: u32) -> io::Result<Self> {
         let ring =
             OpenOptions::new().read(true).write(true).open(rig.join(format!("domains/{domid}/ring")))?;
         let events = OpenOptions::new().write(true).open(rig.join("events"))?;
         Ok(Self {
             ring,
             events,
-            port: 100 + u32::from(domid),
+            port: 100 + domid,
             received: Vec::new(),
             watch_events: VecDeque::new(),
             last_request: 0,

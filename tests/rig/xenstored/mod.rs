@@ -104,19 +104,19 @@ impl Xenstored {
     }
 
     /// Makes domain `domid` exist for the daemon. It is to be introduced over the socket before its [`Guest`] can speak.
-    pub(crate) fn add_domain(&self, domid: u16) {
+    pub(crate) fn add_domain(&self, domid: u32) {
         self.set_domain(domid, DomainState::Running);
     }
 
     /// Changes what the hypervisor says of the domain; [`Self::raise_virq`] makes the daemon look.
-    pub(crate) fn set_domain(&self, domid: u16, state: DomainState) {
+    pub(crate) fn set_domain(&self, domid: u32, state: DomainState) {
         let dir = self.dir.join(format!("domains/{domid}"));
         fs::create_dir_all(&dir).unwrap();
         fs::write(dir.join("state"), format!("{state:?}").to_lowercase()).unwrap();
     }
 
     /// The domain is gone.
-    pub(crate) fn remove_domain(&self, domid: u16) {
+    pub(crate) fn remove_domain(&self, domid: u32) {
         fs::remove_dir_all(self.dir.join(format!("domains/{domid}"))).unwrap();
     }
 
@@ -130,7 +130,7 @@ impl Xenstored {
     }
 
     /// The guest's end of the domain's ring.
-    pub(crate) fn guest(&self, domid: u16) -> Guest {
+    pub(crate) fn guest(&self, domid: u32) -> Guest {
         Guest::open(&self.dir, domid).expect("the domain's ring: is the domain introduced?")
     }
 
