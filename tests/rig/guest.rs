@@ -75,6 +75,9 @@ impl Guest {
 
     /// Starts its QEMU, when it has none: again after [`Self::kill9`], as its toolstack would.
     pub(crate) fn boot(&self) {
+        if self.spec.kernel {
+            spec::build();
+        }
         let line = self.spec.command(&self.dir);
         let _ = fs::remove_file(self.dir.join("pid")); // a killed QEMU leaves it
         let stderr = File::options().create(true).append(true).open(self.dir.join("qemu.log")).unwrap();

@@ -11,6 +11,12 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Makes the guest's kernel and initramfs, when they are not there.
+pub(super) fn build() {
+    let status = Command::new(root().join("tests/rig/guest/build")).status();
+    assert!(status.expect("tests/rig/guest/build").success(), "no guest (above); run tests/setup");
+}
+
 /// Which QEMU: memory snapshots differ between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum QemuVersion {
