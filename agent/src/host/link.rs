@@ -163,6 +163,24 @@ impl Slot {
         left.max(now + COMMAND_MIN).min(now + usual)
     }
 
+    /// Whether QEMU has handed its images over to a migration, by the guest's state: before 10.0 the images themselves do not tell.
+    ///
+    /// # Errors
+    /// When QEMU does not answer.
+    pub async fn handed_over(&mut self) -> Result<bool> {
+        let deadline = self.deadline(COMMAND_MAX);
+        let active = self.nodes_tell()?;
+        let qmp = self.qmp()?;
+        let status = super::qemu::memory::status(qmp, deadline).await;
+        let status = status.map_err(|e| e.about(&self.name))?;
+        Ok(!active && matches!(status.as_str(), "postmigrate" | "finish-migrate" | "inmigrate"))
+    }
+
+    /// Whether `query-block` tells if an image is in hand.
+    fn nodes_tell(&mut self) -> Result<bool> {
+        Ok(super::qemu::memory::major(self.qmp()?) >= 10)
+    }
+
     /// The domain's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -216,9 +216,10 @@ async fn an_image_that_a_process_has_open_is_not_touched_offline() {
     let mut guest = rig.domain("g", &TWO);
     let host = rig.host().await;
     let tags = guest.tags(1);
+    host.disks_create(None, &tags).await.unwrap();
     let open = std::fs::File::open(guest.disk(1)).unwrap();
     for done in [
-        host.disks_create(None, &tags).await,
+        host.disks_create(None, &guest.tags(2)).await,
         host.disks_apply(guest.config.uuid, &tags).await,
         host.disks_delete(guest.config.uuid, &tags).await,
     ] {
@@ -227,10 +228,12 @@ async fn an_image_that_a_process_has_open_is_not_touched_offline() {
         assert!(e.message.contains(&format!("process {} (", std::process::id())), "{e}");
     }
     drop(open);
+    host.disks_delete(guest.config.uuid, &tags).await.unwrap();
     // A QEMU that nobody registered holds them too.
     guest.start(false);
     let e = host.disks_create(None, &tags).await.unwrap_err();
     assert!(e.message.contains("(qemu-system-x86"), "{e}");
+    host.disks_delete(guest.config.uuid, &tags).await.unwrap(); // there is nothing to delete
     assert!(tags_in(guest.disk(0)).is_empty());
 }
 
@@ -328,6 +331,32 @@ async fn a_transaction_that_is_not_answered_in_time_leaves_time_for_the_release_
     assert!(host.release(&operation, &i).await.unwrap().is_some());
     assert_eq!(host.recheck(&i).await.unwrap().state, RunState::Running);
     assert!(tags_in(guest.disk(0)).is_empty() && tags_in(guest.disk(1)).is_empty());
+}
+
+#[tokio::test]
+async fn a_qemu_that_has_handed_over_its_images_is_not_asked_to_write_to_them() {
+    // QEMU aborts when it is: "Assertion `!(bs->open_flags & BDRV_O_INACTIVE)' failed".
+    if !have_qemu() {
+        return;
+    }
+    let rig = Rig::new();
+    let guest = rig.guest("g", &TWO).await;
+    let host = rig.host().await;
+    let i = instance(&host, &guest).await;
+    host.disks_create(Some(&i), &guest.tags(1)).await.unwrap();
+    host.let_go(i.uuid).await;
+    let away = rig.dir.path().join("away");
+    guest.ask("migrate", serde_json::json!({"uri": format!("exec:cat > {}", away.display())})).await;
+    guest.until("postmigrate").await;
+    for done in
+        [host.disks_delete(i.uuid, &guest.tags(1)).await, host.disks_create(Some(&i), &guest.tags(2)).await]
+    {
+        assert!(matches!(done.unwrap_err().kind, ErrorKind::DomainState | ErrorKind::BackendFailed));
+    }
+    assert_eq!(host.recheck(&i).await.unwrap().state, RunState::Paused, "it lives");
+    host.let_go(i.uuid).await;
+    guest.ask("cont", serde_json::json!({})).await;
+    host.disks_delete(i.uuid, &guest.tags(1)).await.unwrap();
 }
 
 #[tokio::test]

@@ -96,6 +96,9 @@ async fn there_and_back(live: bool) {
     );
     assert_eq!(host.recheck(&new).await.unwrap().state, RunState::Paused);
     assert_eq!(rig.nodes.get(&format!("/local/domain/{}/name", new.domid)).as_deref(), Some("g"));
+    // QEMU 10.0.2 aborted here: it leaves the images of a restored guest alone until it goes on.
+    host.disks_delete(old.uuid, &guest.tags(2)).await.unwrap();
+    host.disks_create(Some(&new), &guest.tags(4)).await.unwrap();
     host.let_go(old.uuid).await;
     assert!(ram(&rig, &guest, "restored").await == before, "RAM is as it was at the instant");
     guest.ask("cont", json!({})).await;

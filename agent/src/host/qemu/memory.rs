@@ -170,7 +170,8 @@ pub async fn ability(
     Ok(MemoryAbility { live, paused, ram, writer })
 }
 
-fn major(qmp: &Qmp) -> u32 {
+/// The first number of QEMU's version.
+pub fn major(qmp: &Qmp) -> u32 {
     qmp.version().split('.').next().and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
@@ -264,14 +265,16 @@ pub async fn end(
         set_background(qmp, false, deadline).await?;
     }
     set_bandwidth(qmp, bandwidth.unwrap_or(BANDWIDTH_USUAL), deadline).await?;
-    if status(qmp, deadline).await? == "postmigrate" {
-        match qmp.execute("blockdev-set-active", json!({"active": true}), deadline).await {
-            // An older QEMU does not know it: there only `cont` takes the images back, and the plan has that.
-            Ok(_) | Err(QmpError::Refused { .. }) => {}
-            Err(e) => return Err(e),
-        }
+    if status(qmp, deadline).await? == "postmigrate" { take_images(qmp, deadline).await } else { Ok(()) }
+}
+
+/// Has QEMU take its images in hand without letting the guest go on.
+async fn take_images(qmp: &mut Qmp, deadline: Instant) -> std::result::Result<(), QmpError> {
+    match qmp.execute("blockdev-set-active", json!({"active": true}), deadline).await {
+        // Before 10.0 it does not know it. There an incoming migration takes them by itself, and after an outgoing one only `cont` does, which the plan has.
+        Ok(_) | Err(QmpError::Refused { .. }) => Ok(()),
+        Err(e) => Err(e),
     }
-    Ok(())
 }
 
 /// Stops writing memory, if it is being written. A QEMU that cannot stop is left to end it by itself: the file may be removed meanwhile.
@@ -311,7 +314,10 @@ pub async fn incoming(
     loop {
         match stage(qmp, deadline).await? {
             Stage::Failed(words) => return Ok(Err(words)),
-            Stage::Completed if status(qmp, deadline).await? != "inmigrate" => return Ok(Ok(())),
+            Stage::Completed if status(qmp, deadline).await? != "inmigrate" => {
+                // From 10.0 on the images of a guest that stays paused are left alone, and a snapshot's deletion aborts QEMU then.
+                return take_images(qmp, deadline).await.map(Ok);
+            }
             _ if Instant::now() >= deadline => return Ok(Err("it is not read in time".into())),
             _ => sleep(Duration::from_millis(2)).await,
         }

@@ -50,11 +50,20 @@ struct Seen {
     run: String,
 }
 
+/// What is kept in the run folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Book {
+    /// The highest domid ever seen or given: none is given twice.
+    highest: u32,
+    /// Registrations whose process lives.
+    seen: BTreeMap<u32, Seen>,
+}
+
 /// The registered domains.
 #[derive(Debug)]
 pub struct Registry<N> {
     nodes: Arc<N>,
-    seen_path: PathBuf,
+    book_path: PathBuf,
     state: Mutex<State>,
     registering: tokio::sync::Mutex<()>,
 }
@@ -62,7 +71,7 @@ pub struct Registry<N> {
 #[derive(Debug, Default)]
 struct State {
     known: HashMap<Uuid, Vec<Arc<Known>>>,
-    seen: Option<BTreeMap<u32, Seen>>,
+    book: Option<Book>,
     told: HashSet<String>,
 }
 
@@ -124,7 +133,7 @@ impl<N: Nodes> Registry<N> {
     pub fn new(nodes: Arc<N>, run_dir: &Path) -> Self {
         Self {
             nodes,
-            seen_path: run_dir.join("seen.json"),
+            book_path: run_dir.join("domains.json"),
             state: Mutex::default(),
             registering: tokio::sync::Mutex::default(),
         }
@@ -149,7 +158,7 @@ impl<N: Nodes> Registry<N> {
             }
             Err(e) => self.tell(format!("xenstore cannot be read, domains are those seen last: {e}")),
         }
-        let seen = self.seen();
+        let seen = self.book().seen;
         let mut found: Vec<Arc<Known>> = Vec::new();
         for (domid, path) in &registered {
             match read_config(path) {
@@ -217,7 +226,7 @@ impl<N: Nodes> Registry<N> {
         process: Process,
     ) -> Result<Arc<Known>> {
         let _one_at_a_time = self.registering.lock().await;
-        let mut used: Vec<u32> = self.seen().into_keys().collect();
+        let mut used = vec![self.book().highest];
         for folder in ["/libxl", "/local/domain"] {
             used.extend(self.nodes.list(folder).await?.iter().filter_map(|c| c.parse::<u32>().ok()));
         }
@@ -271,18 +280,19 @@ impl<N: Nodes> Registry<N> {
         }
     }
 
-    fn seen(&self) -> BTreeMap<u32, Seen> {
+    fn book(&self) -> Book {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let read = || {
-            fs::read(&self.seen_path).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default()
+            fs::read(&self.book_path).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default()
         };
-        state.seen.get_or_insert_with(read).clone()
+        state.book.get_or_insert_with(read).clone()
     }
 
     /// Keeps what was found: in memory, and in the run folder where it differs from what is there.
     fn remember(&self, found: &[Arc<Known>], registered: &BTreeMap<u32, PathBuf>) {
         let alive = |s: &Seen| s.run.parse().is_ok_and(Process::alive);
-        let mut seen: BTreeMap<u32, Seen> = self.seen().into_iter().filter(|(_, s)| alive(s)).collect();
+        let Book { highest, seen } = self.book();
+        let mut seen: BTreeMap<u32, Seen> = seen.into_iter().filter(|(_, s)| alive(s)).collect();
         for known in found {
             if let Some(config) = registered.get(&known.domid) {
                 seen.insert(known.domid, Seen { config: config.clone(), run: known.process.to_string() });
@@ -296,15 +306,17 @@ impl<N: Nodes> Registry<N> {
         for known in found {
             state.known.entry(known.config.uuid).or_default().push(Arc::clone(known));
         }
-        if state.seen.as_ref() != Some(&seen) {
+        let highest = highest.max(registered.keys().max().copied().unwrap_or(0));
+        let book = Book { highest, seen };
+        if state.book.as_ref() != Some(&book) {
             // It is a help after a failure of xenstored; without it everything else works.
-            if let Err(e) = serde_json::to_vec(&seen)
+            let written = serde_json::to_vec(&book)
                 .map_err(Into::into)
-                .and_then(|b| files::write_private(&self.seen_path, &b))
-            {
-                eprintln!("xensnapd: cannot write {}: {e}", self.seen_path.display());
+                .and_then(|b| files::write_private(&self.book_path, &b));
+            if let Err(e) = written {
+                eprintln!("xensnapd: cannot write {}: {e}", self.book_path.display());
             }
-            state.seen = Some(seen);
+            state.book = Some(book);
         }
     }
 }
