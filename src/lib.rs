@@ -1,5 +1,6 @@
 //! The contract and the client.
 
+pub mod client;
 pub mod contract;
 pub mod paths;
 pub mod wire;

@@ -1,5 +1,6 @@
 //! The handle: what a program holds, and its requests.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -228,7 +229,7 @@ impl Connection {
                 Err(error) if error.is_again() && attempt < retries => attempt += 1,
                 Err(error) => return Err(error.into()),
             }
-            tokio::time::sleep(Duration::from_millis(1 << attempt.min(6))).await;
+            tokio::time::sleep(pause(attempt)).await;
         }
     }
 
@@ -338,6 +339,13 @@ impl Connection {
     fn lost(&self, error: Error) -> Error {
         if self.inner.status() == Status::Closed { Error::Closed } else { error }
     }
+}
+
+/// Before a transaction's next attempt: longer each time, and not the same for all who met one conflict.
+fn pause(attempt: u32) -> Duration {
+    let longest_us = 1000 << attempt.min(6);
+    let random = RandomState::new().build_hasher().finish();
+    Duration::from_micros(random % longest_us)
 }
 
 fn named(fault: Fault, kind: Kind, about: &str) -> Error {
