@@ -1,4 +1,4 @@
-//! The only door to the world: domains, disks, memory, files, time. Everything above it is the same code over [`real::RealHost`] and over [`sim::SimHost`].
+//! The only door to the world: domains, disks, memory, files, time. Everything above it is the same code over [`real::RealHost`] and over `sim::SimHost`.
 //!
 //! ```text
 //!   execute (steps)                    plan (facts)
