@@ -272,7 +272,7 @@ int xc_domain_getinfolist(void *h, uint32_t first, unsigned max, union xc_domain
 
 static struct path redirect(const char *path)
 {
-	static const char *const folders[] = { "/var/run/xenstored", "/run/xenstored" };
+	static const char *const folders[] = { "/var/run/xenstored", "/run/xenstored", "/var/run/xen" };
 	struct path same;
 
 	if (!strcmp(path, "/proc/xen/xsd_kva"))
@@ -286,7 +286,7 @@ static struct path redirect(const char *path)
 		close(fd);
 		return p;
 	}
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
 		size_t n = strlen(folders[i]);
 
 		if (!strncmp(path, folders[i], n) && (path[n] == '/' || !path[n]))
