@@ -162,6 +162,17 @@ impl Outbox {
         });
     }
 
+    /// Shows which operation is being carried out on a domain, if the domain is shown.
+    pub fn domain_operation(&self, uuid: Uuid, id: &OperationId) {
+        {
+            let mut board = self.board();
+            let Some(status) = board.domains.get_mut(&uuid) else { return };
+            status.operation = Some(id.clone());
+            board.dirty.insert(Key::Domain(uuid));
+        }
+        self.soon.notify_one();
+    }
+
     /// Shows the agent.
     pub fn agent(&self, status: AgentStatus) {
         self.put(Key::Agent, |b| b.agent = Some(status));

@@ -29,6 +29,8 @@ use crate::{inbox, log};
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// An agent whose heartbeat is older has stopped.
 const STALE: Duration = Duration::from_secs(30);
+/// How often the claim is tried again when somebody else writes to xenstore meanwhile.
+const CLAIM_TRIES: u32 = 10;
 
 /// Why the agent does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -89,8 +91,6 @@ async fn life(config: &Config) -> Result<(), ServeError> {
     outbox::prepare(&xs).await?;
     let started_at = Timestamp::now();
     let boot_id = boot_id()?;
-    claim(&xs, boot_id).await?;
-
     let settings =
         Settings { state_dir: config.store.clone(), run_dir: config.run.clone(), ..Settings::usual()? };
     let host = Arc::new(RealHost::start(Arc::new(xs.clone()), settings).await?);
@@ -105,6 +105,7 @@ async fn life(config: &Config) -> Result<(), ServeError> {
         started_at,
     };
     let agent = Agent::new(host, journal, Arc::clone(&board), setup);
+    claim(&xs, &agent.status()).await?;
     let writer = tokio::spawn(Arc::clone(&board).write(xs.clone()));
     agent.recover().await?;
     board.agent(agent.status());
@@ -133,16 +134,27 @@ async fn life(config: &Config) -> Result<(), ServeError> {
 }
 
 /// Claims the agent's node in one transaction, unless a living agent has it.
-async fn claim(xs: &Connection, boot_id: Uuid) -> Result<(), ServeError> {
-    let bytes = match xs.read(AgentStatus::XENSTORE_PATH).await {
-        Ok(bytes) => bytes,
-        Err(e) if e.is_no_entry() => return Ok(()),
-        Err(e) => return Err(e.into()),
-    };
-    let Ok(other) = wire::from_slice::<AgentStatus>(&bytes) else { return Ok(()) };
+async fn claim(xs: &Connection, status: &AgentStatus) -> Result<(), ServeError> {
+    let text =
+        wire::to_xenstore(status).map_err(|e| ServeError::Setting(format!("the agent's status: {e}")))?;
+    let text = text.as_bytes();
+    xs.transaction(CLAIM_TRIES, async |tx| {
+        match tx.read(AgentStatus::XENSTORE_PATH).await {
+            Ok(bytes) => refuse_if_alive(&bytes, status)?,
+            Err(e) if e.is_no_entry() => {}
+            Err(e) => return Err(e.into()),
+        }
+        tx.write(AgentStatus::XENSTORE_PATH, text).await.map_err(ServeError::from)
+    })
+    .await
+}
+
+fn refuse_if_alive(bytes: &[u8], mine: &AgentStatus) -> Result<(), ServeError> {
+    // What no agent of ours wrote claims nothing.
+    let Ok(other) = wire::from_slice::<AgentStatus>(bytes) else { return Ok(()) };
     let fresh = Timestamp::now().since(other.heartbeat_at) < STALE;
     let alive = std::path::Path::new("/proc").join(other.pid.to_string()).exists();
-    if other.boot_id == boot_id && fresh && alive && other.pid != std::process::id() {
+    if other.boot_id == mine.boot_id && fresh && alive && other.pid != mine.pid {
         return Err(ServeError::Another { pid: other.pid, heartbeat: other.heartbeat_at });
     }
     Ok(())

@@ -8,6 +8,9 @@
 //! Owner of the queues: [`Agent`]. A worker is a task that lives as long as its domain's queue; it alone touches that domain.
 //! A request that has to wait is journalled at once, without a plan, so that its key can go; one that can begin at once is journalled with its plan.
 
+mod prepare;
+mod simple;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,19 +19,18 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 use xensnap::contract::{
-    AgentStatus, Domain, DomainStatus, ErrorKind, JournalEntry, JournalState, Line, OperationId, Request,
-    RequestOp, Snapshot,
+    AgentStatus, DomainStatus, JournalEntry, JournalState, Line, OperationId, Request, RequestOp,
 };
 use xensnap::wire::{self, AbsPath, Timestamp};
 use xensnap_store::Change;
 
 use crate::admit::{self, RefusalLimit};
 use crate::execute::{Executor, Patience};
-use crate::host::{DiskFacts, DomainFacts, Host, HostError, Instance};
+use crate::host::{Host, HostError, Instance};
 use crate::journal::Journal;
 use crate::log;
 use crate::outbox::{Outbox, Ticket};
-use crate::plan::{self, Known, Limits};
+use crate::plan::Limits;
 
 /// How long the ids of ended operations are remembered.
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -324,6 +326,7 @@ impl<H: Host> Agent<H> {
             };
             let id = job.entry.id.clone();
             if let Ok(_place) = self.places.acquire().await {
+                self.outbox.domain_operation(uuid, &id);
                 self.carry_out(uuid, job).await;
             }
             self.work().active.remove(&id);
@@ -377,239 +380,14 @@ impl<H: Host> Agent<H> {
         }
     }
 
-    /// Looks, plans, and journals the intent.
-    async fn prepare(&self, uuid: Uuid, job: &mut Job) -> Result<(Ticket, Option<Instance>), HostError> {
-        if job.ticket.as_ref().is_some_and(Ticket::cancelled) {
-            return Err(HostError::new(ErrorKind::Cancelled, "cancelled before it began"));
-        }
-        let instance = self.instance(uuid).await?;
-        let (stored, snapshots) = self.journal.domain(uuid).await?;
-        let facts = self.host.facts(instance.as_ref(), stored.as_ref()).await?;
-        let stored = self.keep_domain(&facts, stored).await?;
-        let recorded = self.recorded(&job.request.op, &facts, &snapshots).await;
-        let known = Known {
-            operation: &job.entry.id,
-            op: &job.request.op,
-            facts: &facts,
-            stored: Some(&stored),
-            snapshots: &snapshots,
-            recorded: &recorded,
-            now: Timestamp::now(),
-            nonce: Uuid::new_v4(),
-            folder: &self.setup.folder,
-            limits: &self.setup.limits,
-        };
-        let plan = plan::plan(&known)?;
-        job.entry.plan = Some(plan);
-        job.entry.state = JournalState::Forward;
-        job.entry.facts.run =
-            facts.instance.as_ref().map(|i| Line::lossy_max(&i.run, xensnap::contract::Facts::RUN_MAX));
-        job.entry.facts.domid = facts.instance.as_ref().map(|i| i.domid);
-        if job.ticket.is_some() {
-            if let Some(plan) = &job.entry.plan {
-                self.journal.set_plan(&job.entry, plan).await?;
-            }
-            self.journal.advance(&job.entry).await?;
-        } else {
-            self.journal.begin(&job.entry).await?;
-        }
-        let ticket = match &job.ticket {
-            Some(t) => t.clone(),
-            None => self.journalled(&job.entry),
-        };
-        job.ticket = Some(ticket.clone());
-        Ok((ticket, facts.instance))
-    }
-
-    async fn instance(&self, uuid: Uuid) -> Result<Option<Instance>, HostError> {
-        let mut all: Vec<Instance> =
-            self.host.instances().await?.into_iter().filter(|i| i.uuid == uuid).collect();
-        match (all.pop(), all.pop()) {
-            (Some(a), Some(b)) => Err(HostError::new(
-                ErrorKind::DomainState,
-                format!("domains {} and {} have one and the same UUID {uuid}", a.domid, b.domid),
-            )
-            .hint("end one of them: they may share disks")),
-            (one, _) => Ok(one),
-        }
-    }
-
-    /// Keeps the domain's entry as fresh as what was just seen.
-    async fn keep_domain(&self, facts: &DomainFacts, stored: Option<Domain>) -> Result<Domain, HostError> {
-        let seen = Domain {
-            contract: crate::CONTRACT,
-            uuid: facts.uuid,
-            name: Line::lossy_max(&facts.name, Domain::NAME_MAX),
-            driver: facts.driver.clone(),
-            config: facts.config.clone(),
-            disks: facts.disks.iter().map(|d| d.disk.clone()).collect(),
-            last_seen: Timestamp::now(),
-            current: stored.as_ref().and_then(|d| d.current.clone()),
-            diverged: stored.as_ref().is_some_and(|d| d.diverged),
-            extra: stored.as_ref().map(|d| d.extra.clone()).unwrap_or_default(),
-        };
-        let unchanged =
-            stored.as_ref().is_some_and(|d| Domain { last_seen: d.last_seen, ..seen.clone() } == *d);
-        if unchanged || facts.instance.is_none() && stored.is_some() {
-            return Ok(stored.unwrap_or(seen));
-        }
-        let put = seen.clone();
-        self.journal.with(move |s| s.put_domain(&put)).await?;
-        Ok(seen)
-    }
-
-    /// For a revert: the images at the recorded paths.
-    async fn recorded(&self, op: &RequestOp, facts: &DomainFacts, snapshots: &[Snapshot]) -> Vec<DiskFacts> {
-        let reference = match op {
-            RequestOp::VmSnapshotRevert(r) => r.snapshot.as_str(),
-            RequestOp::DiskSnapshotRevert(r) => r.snapshot.as_str(),
-            _ => return Vec::new(),
-        };
-        let mut looked = Vec::new();
-        for content in snapshots
-            .iter()
-            .filter(|s| s.name.as_str() == reference || s.id.as_str() == reference)
-            .flat_map(|s| &s.disks)
-        {
-            if facts.disks.iter().any(|d| d.disk.path == content.path) {
-                continue;
-            }
-            let disk = xensnap::contract::Disk {
-                vdev: content.vdev.clone(),
-                path: content.path.clone(),
-                format: content.format.clone(),
-                read_only: false,
-                cdrom: false,
-                extra: Default::default(),
-            };
-            looked.push(self.host.look(&disk).await);
-        }
-        looked
-    }
-
-    /// A plan in a file of its own: it may be too large for xenstore.
-    async fn write_plan(&self, entry: &JournalEntry) -> Option<xensnap::contract::ResultFile> {
-        let plan = entry.plan.as_ref()?;
-        let text = wire::to_string(plan).ok()?;
-        let path = AbsPath::new(format!("{}/result/{}.json", self.setup.folder, entry.id.as_str())).ok()?;
-        match self.host.write_result(&path, text.as_bytes()).await {
-            Ok(file) => Some(file),
-            Err(e) => {
-                log::line(&format!("operation {}: its plan cannot be written: {e}", entry.id.as_str()));
-                None
-            }
-        }
-    }
-
-    /// Requests that touch no guest: journalled, done, journalled.
-    async fn simple(&self, entry: JournalEntry, op: &RequestOp) {
-        if let Err(e) = self.journal.begin(&entry).await {
-            return self.refuse(&entry.id, Some(entry.op.clone()), entry.domain, &e);
-        }
-        let ticket = self.journalled(&entry);
-        self.finish_simple(entry, op, Some(ticket)).await;
-    }
-
-    async fn finish_simple(&self, entry: JournalEntry, op: &RequestOp, ticket: Option<Ticket>) {
-        let (id, domain) = (entry.id.clone(), entry.domain);
-        let change = match op {
-            RequestOp::Cancel(r) => self.cancel(&r.operation).map(|()| Change::Nothing),
-            RequestOp::DomainAdopt(r) => self.adopt(r.old, r.new).await,
-            RequestOp::DomainForget(_) => self.forget(entry.domain).await,
-            _ => Err(HostError::new(ErrorKind::Interrupted, "the agent died before it was planned")),
-        };
-        let settled = self.executor.end_with(entry, change).await;
-        drop(ticket);
-        self.work().active.remove(&id);
-        match settled {
-            Ok(ended) => self.outbox.ended(&ended, None),
-            Err(unsettled) => self.outbox.unsettled(&unsettled),
-        }
-        match op {
-            RequestOp::DomainAdopt(r) => {
-                self.show_domain(r.old).await;
-                self.show_domain(r.new).await;
-            }
-            RequestOp::DomainForget(_) => {
-                if let Some(uuid) = domain {
-                    self.show_domain(uuid).await;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn cancel(&self, id: &OperationId) -> Result<(), HostError> {
-        let mut work = self.work();
-        let Some(active) = work.active.get_mut(id) else {
-            return Err(HostError::new(
-                ErrorKind::NoOperation,
-                format!("no operation {} is being carried out", id.as_str()),
-            )
-            .hint("xensnap operation list shows them"));
-        };
-        active.cancelled = true;
-        if let Some(ticket) = &active.ticket {
-            ticket.cancel();
-        }
-        Ok(())
-    }
-
-    async fn adopt(&self, old: Uuid, new: Uuid) -> Result<Change<'static>, HostError> {
-        self.idle(&[old, new])?;
-        if self.running().await.iter().any(|i| i.uuid == old) {
-            return Err(HostError::new(
-                ErrorKind::DomainState,
-                format!("a domain with the old UUID {old} runs"),
-            ));
-        }
-        Ok(Change::Adopt { old, new })
-    }
-
-    async fn forget(&self, domain: Option<Uuid>) -> Result<Change<'static>, HostError> {
-        let Some(uuid) = domain else {
-            return Err(HostError::new(ErrorKind::NoDomain, "no such domain"));
-        };
-        self.idle(&[uuid])?;
-        let (_, snapshots) = self.journal.domain(uuid).await?;
-        if let Some(s) = snapshots.first() {
-            return Err(HostError::new(
-                ErrorKind::DomainState,
-                format!("the domain has {} snapshots, {} among them", snapshots.len(), s.name),
-            )
-            .hint("delete them first"));
-        }
-        if self.running().await.iter().any(|i| i.uuid == uuid) {
-            return Err(HostError::new(ErrorKind::DomainState, "the domain runs"));
-        }
-        Ok(Change::Forget(uuid))
-    }
-
-    /// Housekeeping at each heartbeat.
-    pub async fn tidy(&self) {
-        let Some(before) = Timestamp::now().checked_sub(REMEMBERED) else { return };
-        if let Err(e) = self.journal.with(move |s| s.expire(before)).await {
-            log::line(&format!("old operations cannot be forgotten: {e}"));
-        }
-    }
-
-    fn idle(&self, domains: &[Uuid]) -> Result<(), HostError> {
-        match domains.iter().find(|d| self.work().queues.contains_key(d)) {
-            Some(busy) => Err(HostError::new(
-                ErrorKind::DomainState,
-                format!("an operation on {busy} is being carried out"),
-            )
-            .hint("wait for its end")),
-            None => Ok(()),
-        }
-    }
-
+    /// Shows what a domain has, as the store says now.
     async fn show_domain(&self, uuid: Uuid) {
-        let Ok((domain, snapshots)) = self.journal.domain(uuid).await else { return };
+        let seen = self.journal.with(move |s| Ok((s.domain(uuid)?, s.count_snapshots(uuid)?))).await;
+        let Ok((domain, snapshots)) = seen else { return };
         let status = domain.map(|d| DomainStatus {
             contract: crate::CONTRACT,
             name: d.name,
-            snapshots: u32::try_from(snapshots.len()).unwrap_or(u32::MAX),
+            snapshots: u32::try_from(snapshots).unwrap_or(u32::MAX),
             current: d.current,
             operation: None,
             extra: Default::default(),
