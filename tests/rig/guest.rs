@@ -92,7 +92,9 @@ impl Guest {
         let (sender, ended) = mpsc::channel();
         thread::spawn(move || sender.send(child.wait()));
         let limit = Instant::now() + BOOT_MAX;
-        while self.pid().is_none() || !self.dir.join("pid").exists() {
+        // Connected to, not only there: between bind and listen the socket's file refuses.
+        let listens = || UnixStream::connect(self.qmp()).is_ok();
+        while self.pid().is_none() || !self.dir.join("pid").exists() || !listens() {
             if let Ok(status) = ended.try_recv() {
                 panic!("QEMU of {} ended at its start, {status:?}: {}", self.spec.name, self.stderr());
             }

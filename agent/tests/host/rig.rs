@@ -176,7 +176,9 @@ impl Guest {
             std::fs::read_to_string(self.config.pidfile.as_path())
                 .is_ok_and(|p| p.trim().parse::<u32>().is_ok())
         };
-        while !pid() || !self.config.qmp.as_path().exists() {
+        // Connected to, not only there: between bind and listen the socket's file refuses.
+        let listens = || std::os::unix::net::UnixStream::connect(self.config.qmp.as_path()).is_ok();
+        while !pid() || !listens() {
             assert!(Instant::now() < until, "QEMU comes up");
             std::thread::sleep(Duration::from_millis(5));
         }
