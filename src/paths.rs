@@ -15,6 +15,9 @@ use uuid::Uuid;
 
 use crate::contract::{AgentStatus, DomainStatus, Operation, OperationId, Request};
 
+/// The folder of everything of ours.
+pub const ROOT: &str = "/tool/xensnap";
+
 /// The agent's status.
 pub const AGENT: &str = AgentStatus::XENSTORE_PATH;
 /// The folder that toolstacks write requests into: one watch sees them all.

@@ -24,30 +24,12 @@ use xensnap::contract::{
     self, ErrorKind, JournalEntry, JournalState, Line, Outcome, Plan, SnapshotPart, Step, StepAct, StepKind,
 };
 use xensnap::wire::Timestamp;
-use xensnap_store::{Change, Committed};
+use xensnap_store::Change;
 
 use crate::fault;
 use crate::host::{Host, HostError, Instance};
-use crate::journal::Journal;
+use crate::journal::{Ended, Journal, Unsettled};
 use crate::outbox::Ticket;
-
-/// An operation that has ended, with the proof that its end is on disk.
-#[derive(Debug)]
-pub struct Ended {
-    /// The entry as it was committed.
-    pub entry: JournalEntry,
-    /// The proof.
-    pub proof: Committed,
-}
-
-/// The end could not be journalled: the operation's entry stays open, and the next start settles it.
-#[derive(Debug)]
-pub struct Unsettled {
-    /// The entry as far as it came.
-    pub entry: JournalEntry,
-    /// Why.
-    pub error: HostError,
-}
 
 /// Carries out plans.
 #[derive(Debug)]

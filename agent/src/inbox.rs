@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use xensnap::contract::{OperationId, Request};
+use xensnap::contract::OperationId;
+use xensnap::paths;
 use xensnap::xenstore::{Connection, Error as XsError, Watch, WatchEvent};
 
 use crate::agent::Agent;
@@ -20,7 +21,7 @@ use crate::log;
 
 /// Takes requests, for ever.
 pub async fn run<H: Host>(agent: Arc<Agent<H>>, xs: Connection) -> Result<(), XsError> {
-    let mut watch = xs.watch(Request::XENSTORE_FOLDER).await?;
+    let mut watch = xs.watch(paths::REQUESTS).await?;
     let mut pending = BTreeSet::new();
     loop {
         let Some(event) = watch.next().await else { return Ok(()) };
@@ -28,7 +29,7 @@ pub async fn run<H: Host>(agent: Arc<Agent<H>>, xs: Connection) -> Result<(), Xs
         for event in std::iter::once(event).chain(ready(&mut watch)) {
             match event {
                 WatchEvent::Changed(path) => {
-                    match path.strip_prefix(Request::XENSTORE_FOLDER).and_then(|p| p.strip_prefix('/')) {
+                    match path.strip_prefix(paths::REQUESTS).and_then(|p| p.strip_prefix('/')) {
                         Some(name) => {
                             pending.insert(name.to_owned());
                         }
@@ -63,7 +64,7 @@ fn ready(watch: &mut Watch) -> Vec<WatchEvent> {
 }
 
 async fn list(xs: &Connection) -> Vec<String> {
-    match xs.directory(Request::XENSTORE_FOLDER).await {
+    match xs.directory(paths::REQUESTS).await {
         Ok(names) => names,
         Err(e) if e.is_no_entry() || e.is_disconnected() => Vec::new(),
         Err(e) => {
@@ -79,7 +80,7 @@ async fn take<H: Host>(
     name: &str,
     running: &[crate::host::Instance],
 ) {
-    let path = format!("{}/{name}", Request::XENSTORE_FOLDER);
+    let path = format!("{}/{name}", paths::REQUESTS);
     let Ok(id) = OperationId::new(name) else {
         log::line(&format!("inbox: {path}: no operation id; removed"));
         agent.ignored();

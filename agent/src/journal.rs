@@ -15,6 +15,24 @@ use xensnap_store::{Change, Committed, Store, StoreError};
 
 use crate::host::HostError;
 
+/// An operation that has ended, with the proof that its end is on disk.
+#[derive(Debug)]
+pub struct Ended {
+    /// The entry as it was committed.
+    pub entry: JournalEntry,
+    /// The proof.
+    pub proof: Committed,
+}
+
+/// The end could not be journalled: the operation's entry stays open, and the next start settles it.
+#[derive(Debug)]
+pub struct Unsettled {
+    /// The entry as far as it came.
+    pub entry: JournalEntry,
+    /// Why.
+    pub error: HostError,
+}
+
 type Job = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
 /// A handle of the store's thread; cheap to clone.

@@ -18,17 +18,16 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 use xensnap::contract::{
     self, AgentStatus, DomainStatus, JournalEntry, JournalState, Operation, OperationId, OperationState,
-    Request, RequestOp, ResultFile, StepAct, StepKind,
+    RequestOp, ResultFile, StepAct, StepKind,
 };
+use xensnap::paths;
 use xensnap::wire::{self, Timestamp};
 use xensnap::xenstore::{Connection, Error as XsError, Permission};
 
-use crate::execute::{Ended, Unsettled};
 use crate::host::HostError;
+use crate::journal::{Ended, Unsettled};
 use crate::log;
 
-/// The folder of everything of ours.
-const ROOT: &str = "/tool/xensnap";
 /// How long an ended operation is shown.
 const SHOWN: Duration = Duration::from_secs(600);
 /// How many ended operations are shown at the most.
@@ -249,16 +248,10 @@ impl Outbox {
         let (path, value) = {
             let board = self.board();
             match key {
-                Key::Agent => {
-                    (AgentStatus::XENSTORE_PATH.to_owned(), board.agent.as_ref().map(wire::to_xenstore))
-                }
-                Key::Domain(u) => {
-                    (DomainStatus::xenstore_path(u), board.domains.get(u).map(wire::to_xenstore))
-                }
-                Key::Operation(id) => {
-                    (Operation::xenstore_path(id), board.operations.get(id).map(wire::to_xenstore))
-                }
-                Key::Request(id) => (Request::xenstore_path(id), None),
+                Key::Agent => (paths::AGENT.to_owned(), board.agent.as_ref().map(wire::to_xenstore)),
+                Key::Domain(u) => (paths::domain(*u), board.domains.get(u).map(wire::to_xenstore)),
+                Key::Operation(id) => (paths::operation(id), board.operations.get(id).map(wire::to_xenstore)),
+                Key::Request(id) => (paths::request(id), None),
             }
         };
         match value {
@@ -277,8 +270,7 @@ impl Outbox {
 
 /// Makes the folders of the contract, for dom0 only.
 pub async fn prepare(xs: &Connection) -> Result<(), XsError> {
-    for folder in [ROOT, Request::XENSTORE_FOLDER, Operation::XENSTORE_FOLDER, DomainStatus::XENSTORE_FOLDER]
-    {
+    for folder in [paths::ROOT, paths::REQUESTS, paths::OPERATIONS, paths::DOMAINS] {
         xs.mkdir(folder).await?;
         xs.set_permissions(folder, &[Permission::owner(0)]).await?;
     }

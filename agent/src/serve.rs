@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use xensnap::contract::AgentStatus;
+use xensnap::paths;
 use xensnap::wire::{self, AbsPath, Timestamp};
 use xensnap::xenstore::{Connection, Error as XsError, Options};
 use xensnap_store::{Location, SqliteStore, StoreError};
@@ -139,12 +140,12 @@ async fn claim(xs: &Connection, status: &AgentStatus) -> Result<(), ServeError> 
         wire::to_xenstore(status).map_err(|e| ServeError::Setting(format!("the agent's status: {e}")))?;
     let text = text.as_bytes();
     xs.transaction(CLAIM_TRIES, async |tx| {
-        match tx.read(AgentStatus::XENSTORE_PATH).await {
+        match tx.read(paths::AGENT).await {
             Ok(bytes) => refuse_if_alive(&bytes, status)?,
             Err(e) if e.is_no_entry() => {}
             Err(e) => return Err(e.into()),
         }
-        tx.write(AgentStatus::XENSTORE_PATH, text).await.map_err(ServeError::from)
+        tx.write(paths::AGENT, text).await.map_err(ServeError::from)
     })
     .await
 }
