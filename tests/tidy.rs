@@ -1,10 +1,5 @@
 //! What the house asks of its files, as tests: their size, who may use whom, what must not be in them.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test: helpers outside of #[test] functions too"
-)]
+#![expect(clippy::unwrap_used, reason = "a test: helpers outside of #[test] functions too")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
