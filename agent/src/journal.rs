@@ -46,7 +46,14 @@ impl Journal {
     pub fn start(mut store: Box<dyn Store + Send>) -> std::io::Result<Self> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         std::thread::Builder::new().name("store".into()).stack_size(512 << 10).spawn(move || {
-            for job in inbox {
+            loop {
+                // While nobody waits: what can wait, a small piece at a time.
+                let job = match inbox.try_recv() {
+                    Err(mpsc::TryRecvError::Empty) if store.settle() => continue,
+                    Err(mpsc::TryRecvError::Empty) => inbox.recv().ok(),
+                    other => other.ok(),
+                };
+                let Some(job) = job else { break };
                 job(store.as_mut());
             }
         })?;

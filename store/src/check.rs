@@ -161,9 +161,8 @@ impl Check<'_> {
 
     fn snapshots(&mut self) -> Result<()> {
         let db = self.db;
-        let sql = "SELECT s.id, r.json, s.domain, s.name, s.parent, s.taken_at, s.kind, s.consistency, s.deleting, s.disks,
-                          s.disk_bytes, s.memory_bytes
-                   FROM snapshot s LEFT JOIN snapshot_record r USING (seq) ORDER BY s.seq";
+        let sql = "SELECT id, json, domain, name, parent, taken_at, kind, consistency, deleting, disks, disk_bytes, memory_bytes
+                   FROM snapshot ORDER BY seq";
         db.each("checking snapshots", sql, [], |row| {
             self.report.snapshots += 1;
             let id = text(&db.database, row, 0)?;

@@ -43,8 +43,7 @@ fn prepare(db: &Reader, domain: Option<Uuid>, plan: Option<&Plan>) -> Result<Opt
     Ok(Some(id.clone()))
 }
 
-/// Returns whether sidecars have to be brought into agreement.
-pub(crate) fn begin(db: &Reader, entry: &JournalEntry) -> Result<bool> {
+pub(crate) fn begin(db: &Reader, entry: &JournalEntry) -> Result<()> {
     if has_ended(&entry.state) || entry.ended_at.is_some() {
         return Err(inconsistent(&entry.id, "it cannot begin when it has ended"));
     }
@@ -76,7 +75,7 @@ pub(crate) fn begin(db: &Reader, entry: &JournalEntry) -> Result<bool> {
         "INSERT INTO journal_record (seq, json) VALUES (?1, ?2)",
         params![seq, encode("entry", id, entry)?],
     )?;
-    Ok(drops.is_some())
+    Ok(())
 }
 
 /// What the columns say of an operation that has to be open.
@@ -102,8 +101,7 @@ fn need_open(db: &Reader, id: &OperationId) -> Result<Open> {
     }
 }
 
-/// Returns whether sidecars have to be brought into agreement.
-pub(crate) fn set_plan(db: &Reader, id: &OperationId, plan: &Plan) -> Result<bool> {
+pub(crate) fn set_plan(db: &Reader, id: &OperationId, plan: &Plan) -> Result<()> {
     let open = need_open(db, id)?;
     if plan.operation != *id {
         return Err(inconsistent(id, format!("the plan is for operation {}", plan.operation)));
@@ -119,7 +117,7 @@ pub(crate) fn set_plan(db: &Reader, id: &OperationId, plan: &Plan) -> Result<boo
     db.execute("journalling", "UPDATE journal SET drops = ?2 WHERE seq = ?1", params![open.seq, drops_id])?;
     let json = encode("entry", id.as_str(), &entry)?;
     db.execute("journalling", "UPDATE journal_record SET json = ?2 WHERE seq = ?1", params![open.seq, json])?;
-    Ok(drops.is_some() || open.drops.is_some())
+    Ok(())
 }
 
 pub(crate) fn advance(

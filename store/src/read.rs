@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension as _, Params, Row};
+use rusqlite::{Connection, Params, Row};
 use uuid::Uuid;
 use xensnap::contract::{
     Consistency, Domain, Facts, JournalEntry, JournalState, OperationId, Snapshot, SnapshotKind, SnapshotName,
@@ -162,18 +162,24 @@ impl Reader {
     /// Columns as in [`HEAD`].
     fn head(&self, row: &Row<'_>) -> Result<SnapshotHead> {
         let id = self.text(row, 0)?;
-        let column = |at| self.text(row, at);
+        let bad = |detail: String| StoreError::BadRecord { what: "snapshot", id: id.to_owned(), detail };
         let number =
             |at| self.sorted("reading a snapshot's columns", row.get::<_, i64>(at)).map(i64::unsigned_abs);
         let parent = self.sorted("reading a snapshot's columns", row.get_ref(3).map(|v| v.as_str().ok()))?;
+        // What a newer version wrote is kept as a word: then by way of JSON, as in a record.
+        let kind = self.text(row, 5)?;
+        let kind = SnapshotKind::from_name(kind).map_or_else(|| unword("snapshot", id, kind), Ok)?;
+        let consistency = self.text(row, 6)?;
+        let consistency =
+            Consistency::from_name(consistency).map_or_else(|| unword("snapshot", id, consistency), Ok)?;
         Ok(SnapshotHead {
-            id: unword("snapshot", id, id)?,
-            name: unword("snapshot", id, column(1)?)?,
-            domain: uuid("snapshot", id, column(2)?)?,
-            parent: parent.map(|p| unword("snapshot", id, p)).transpose()?,
-            taken_at: unword("snapshot", id, column(4)?)?,
-            kind: unword("snapshot", id, column(5)?)?,
-            consistency: unword("snapshot", id, column(6)?)?,
+            id: OperationId::new(id).map_err(|e| bad(e.to_string()))?,
+            name: SnapshotName::new(self.text(row, 1)?).map_err(|e| bad(e.to_string()))?,
+            domain: uuid("snapshot", id, self.text(row, 2)?)?,
+            parent: parent.map(OperationId::new).transpose().map_err(|e| bad(e.to_string()))?,
+            taken_at: self.text(row, 4)?.parse().map_err(|e: xensnap::wire::Invalid| bad(e.to_string()))?,
+            kind,
+            consistency,
             deleting: number(7)? != 0,
             disks: u32::try_from(number(8)?).unwrap_or(u32::MAX),
             disk_bytes: number(9)?,
@@ -236,7 +242,7 @@ pub(crate) fn uuid(what: &'static str, id: &str, column: &str) -> Result<Uuid> {
 
 const HEAD: &str =
     "id, name, domain, parent, taken_at, kind, consistency, deleting, disks, disk_bytes, memory_bytes";
-const SNAPSHOT: &str = "SELECT s.id, r.json FROM snapshot s JOIN snapshot_record r USING (seq)";
+const SNAPSHOT: &str = "SELECT id, json FROM snapshot";
 const ENTRY: &str = "SELECT j.id, r.json, j.state, j.done, j.facts, j.ended_at FROM journal j JOIN journal_record r USING (seq)";
 
 impl Read for Reader {
@@ -256,7 +262,7 @@ impl Read for Reader {
     }
 
     fn snapshots(&self, domain: Uuid) -> Result<Vec<Snapshot>> {
-        let sql = format!("{SNAPSHOT} WHERE s.domain = ?1 ORDER BY s.taken_at, s.seq");
+        let sql = format!("{SNAPSHOT} WHERE domain = ?1 ORDER BY taken_at, seq");
         self.collect("listing snapshots", &sql, [domain.to_string()], |me, row| me.record("snapshot", row))
     }
 
@@ -267,15 +273,13 @@ impl Read for Reader {
     }
 
     fn for_each_snapshot(&self, f: &mut dyn FnMut(Snapshot) -> ControlFlow<()>) -> Result<()> {
-        self.for_each_json_with_seq(&mut |seq, json| {
-            let snapshot =
-                decode("snapshot", "", json).or_else(|_| decode("snapshot", &self.id_of(seq), json))?;
-            Ok(f(snapshot))
-        })
+        let sql = format!("{SNAPSHOT} ORDER BY seq");
+        self.each("listing snapshots", &sql, [], |row| Ok(f(self.record("snapshot", row)?)))
     }
 
     fn for_each_snapshot_json(&self, f: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Result<()> {
-        self.for_each_json_with_seq(&mut |_, json| Ok(f(json)))
+        let sql = format!("{SNAPSHOT} ORDER BY seq");
+        self.each("listing snapshots", &sql, [], |row| Ok(f(self.text(row, 1)?)))
     }
 
     fn for_each_head(&self, f: &mut dyn FnMut(SnapshotHead) -> ControlFlow<()>) -> Result<()> {
@@ -289,13 +293,13 @@ impl Read for Reader {
     }
 
     fn snapshot(&self, id: &OperationId) -> Result<Option<Snapshot>> {
-        let sql = format!("{SNAPSHOT} WHERE s.id = ?1");
+        let sql = format!("{SNAPSHOT} WHERE id = ?1");
         self.first("looking up a snapshot", &sql, [id.as_str()], |me, row| me.record("snapshot", row))
     }
 
     fn find_snapshot(&self, domain: Uuid, name_or_id: &str) -> Result<Option<Snapshot>> {
         let sql = format!(
-            "{SNAPSHOT} WHERE s.domain = ?1 AND (s.name = ?2 OR s.id = ?2) ORDER BY s.name = ?2 DESC LIMIT 1"
+            "{SNAPSHOT} WHERE domain = ?1 AND (name = ?2 OR id = ?2) ORDER BY name = ?2 DESC LIMIT 1"
         );
         self.first("looking up a snapshot", &sql, [domain.to_string().as_str(), name_or_id], |me, row| {
             me.record("snapshot", row)
@@ -326,22 +330,5 @@ impl Read for Reader {
     fn recent_journal(&self, limit: usize) -> Result<Vec<JournalEntry>> {
         let sql = format!("{ENTRY} ORDER BY j.seq DESC LIMIT ?1");
         self.collect("reading the journal", &sql, [i64::try_from(limit).unwrap_or(i64::MAX)], Self::entry)
-    }
-}
-
-impl Reader {
-    /// One tree of the database from end to end: the records lie in it in the order in which they were committed.
-    fn for_each_json_with_seq(&self, f: &mut dyn FnMut(i64, &str) -> Result<ControlFlow<()>>) -> Result<()> {
-        self.each("listing snapshots", "SELECT seq, json FROM snapshot_record ORDER BY seq", [], |row| {
-            let seq = self.sorted("listing snapshots", row.get(0))?;
-            f(seq, self.text(row, 1)?)
-        })
-    }
-
-    /// For messages only.
-    fn id_of(&self, seq: i64) -> String {
-        let id =
-            self.conn.query_row("SELECT id FROM snapshot WHERE seq = ?1", [seq], |row| row.get(0)).optional();
-        id.ok().flatten().unwrap_or_else(|| format!("in row {seq}"))
     }
 }

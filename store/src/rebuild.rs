@@ -164,10 +164,7 @@ impl Rebuild<'_> {
         let mut failed = Ok(());
         for (what, sql) in [
             ("domains", "SELECT uuid, json FROM domain"),
-            (
-                "snapshots",
-                "SELECT s.id, r.json FROM snapshot s JOIN snapshot_record r USING (seq) ORDER BY seq",
-            ),
+            ("snapshots", "SELECT id, json FROM snapshot ORDER BY seq"),
             (
                 "journal",
                 "SELECT j.id, r.json, j.state, j.done, j.facts, j.drops, j.ended_at FROM journal j JOIN journal_record r USING (seq) ORDER BY seq",

@@ -105,8 +105,8 @@ pub(crate) fn insert_snapshot(db: &Reader, snapshot: &Snapshot) -> Result<()> {
     let columns = Columns::of(snapshot)?;
     db.execute(
         "writing a snapshot",
-        "INSERT INTO snapshot (id, domain, name, parent, taken_at, kind, consistency, deleting, disks, disk_bytes, memory_bytes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO snapshot (id, domain, name, parent, taken_at, kind, consistency, deleting, disks, disk_bytes, memory_bytes, json)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             id,
             domain,
@@ -119,13 +119,8 @@ pub(crate) fn insert_snapshot(db: &Reader, snapshot: &Snapshot) -> Result<()> {
             columns.disks,
             columns.disk_bytes,
             columns.memory_bytes,
+            json,
         ],
-    )?;
-    let seq = db.conn.last_insert_rowid();
-    db.execute(
-        "writing a snapshot",
-        "INSERT INTO snapshot_record (seq, json) VALUES (?1, ?2)",
-        params![seq, json],
     )?;
     note_sidecar(db, &domain, id)
 }
@@ -137,13 +132,8 @@ pub(crate) fn update_snapshot(db: &Reader, snapshot: &Snapshot) -> Result<()> {
     let parent = snapshot.parent.as_ref().map(OperationId::as_str);
     db.execute(
         "writing a snapshot",
-        "UPDATE snapshot SET domain = ?2, name = ?3, parent = ?4, deleting = ?5 WHERE id = ?1",
-        params![id, domain, snapshot.name.as_str(), parent, snapshot.deleting],
-    )?;
-    db.execute(
-        "writing a snapshot",
-        "UPDATE snapshot_record SET json = ?2 WHERE seq = (SELECT seq FROM snapshot WHERE id = ?1)",
-        params![id, json],
+        "UPDATE snapshot SET domain = ?2, name = ?3, parent = ?4, deleting = ?5, json = ?6 WHERE id = ?1",
+        params![id, domain, snapshot.name.as_str(), parent, snapshot.deleting, json],
     )?;
     note_sidecar(db, &domain, id)
 }
@@ -151,8 +141,6 @@ pub(crate) fn update_snapshot(db: &Reader, snapshot: &Snapshot) -> Result<()> {
 /// Removes a snapshot's row.
 pub(crate) fn delete_snapshot(db: &Reader, snapshot: &Snapshot) -> Result<()> {
     let id = snapshot.id.as_str();
-    let sql = "DELETE FROM snapshot_record WHERE seq = (SELECT seq FROM snapshot WHERE id = ?1)";
-    db.execute("removing a snapshot", sql, [id])?;
     db.execute("removing a snapshot", "DELETE FROM snapshot WHERE id = ?1", [id])?;
     note_sidecar(db, &snapshot.domain.to_string(), id)
 }
@@ -195,8 +183,7 @@ pub(crate) fn note_sidecar(db: &Reader, domain: &str, id: &str) -> Result<()> {
 
 /// The JSON of a record as it is stored, if that domain has it.
 pub(crate) fn json(db: &Reader, domain: &str, id: &str) -> Result<Option<String>> {
-    let sql =
-        "SELECT r.json FROM snapshot s JOIN snapshot_record r USING (seq) WHERE s.domain = ?1 AND s.id = ?2";
+    let sql = "SELECT json FROM snapshot WHERE domain = ?1 AND id = ?2";
     let row =
         db.conn.prepare_cached(sql).and_then(|mut s| s.query_row([domain, id], |row| row.get(0)).optional());
     db.sorted("reading a record", row)

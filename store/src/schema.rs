@@ -52,12 +52,9 @@ CREATE TABLE snapshot (
     disks INTEGER NOT NULL,
     disk_bytes INTEGER NOT NULL,
     memory_bytes INTEGER NOT NULL,
+    -- Last, and in the same tree: a list reads one stretch of the file, and a table for people only the beginnings of the rows.
+    json TEXT NOT NULL,
     UNIQUE (domain, name)
-) STRICT;
--- Apart from the columns: a table for people reads those only.
-CREATE TABLE snapshot_record (
-    seq INTEGER PRIMARY KEY REFERENCES snapshot(seq),
-    json TEXT NOT NULL
 ) STRICT;
 CREATE TABLE journal (
     seq INTEGER PRIMARY KEY,
@@ -70,6 +67,7 @@ CREATE TABLE journal (
     ended_at TEXT
 ) STRICT;
 CREATE INDEX journal_open ON journal (seq) WHERE ended_at IS NULL;
+-- Apart from the columns: a step does not write the plan again.
 CREATE TABLE journal_record (
     seq INTEGER PRIMARY KEY REFERENCES journal(seq),
     json TEXT NOT NULL

@@ -23,14 +23,13 @@ use crate::records;
 /// Largest sidecar that is read, in bytes: the contract's largest document and a newline.
 pub(crate) const SIDECAR_BYTES_MAX: u64 = (1 << 20) + 1;
 
-/// Files done after one commit; the rest follows with the next.
-const AT_ONCE_MAX: i64 = 256;
-
 /// Which notes are done, and what went wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Sidecars {
     /// Rows of notes whose files agree, to be deleted by the next transaction.
     settled: Vec<i64>,
+    /// The last row that was tried since then.
+    tried: Option<i64>,
     trouble: Vec<(PathBuf, StoreError)>,
 }
 
@@ -46,20 +45,27 @@ impl Sidecars {
     /// The transaction that deletes the settled rows was committed.
     pub(crate) fn struck_off(&mut self) {
         self.settled.clear();
+        self.tried = None;
     }
 
-    /// Does the files of all notes. Errors are kept: nothing of this may fail a commit that was made.
-    pub(crate) fn settle(&mut self, db: &Reader, at: &Location) {
-        match notes(db, self.settled.last().copied().unwrap_or(0)) {
+    /// Does the files of the next notes; true when there may be more. Errors are kept: nothing of this may fail a commit that was made.
+    pub(crate) fn settle(&mut self, db: &Reader, at: &Location, limit: usize) -> bool {
+        match notes(db, self.tried.unwrap_or(0), limit) {
             Ok(notes) => {
+                let more = notes.len() == limit;
                 for note in notes {
+                    self.tried = Some(note.seq);
                     match agree(db, at, note.domain, &note.id) {
                         Ok(_) => self.settled.push(note.seq),
                         Err(e) => self.fail(at.sidecar(note.domain, &note.id), e),
                     }
                 }
+                more
             }
-            Err(e) => self.fail(at.dir.clone(), e),
+            Err(e) => {
+                self.fail(at.dir.clone(), e);
+                false
+            }
         }
     }
 
@@ -107,16 +113,21 @@ struct Note {
 }
 
 /// Notes after those that are settled; all of them again once those are struck off, so that what failed is tried again.
-fn notes(db: &Reader, after: i64) -> Result<Vec<Note>> {
+fn notes(db: &Reader, after: i64, limit: usize) -> Result<Vec<Note>> {
     let mut notes = Vec::new();
     let sql = "SELECT seq, domain, id FROM sidecar WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-    db.each("reading the notes of sidecars", sql, params![after, AT_ONCE_MAX], |row| {
-        let id: String = db.sorted("reading the notes of sidecars", row.get(2))?;
-        let domain: String = db.sorted("reading the notes of sidecars", row.get(1))?;
-        let seq = db.sorted("reading the notes of sidecars", row.get(0))?;
-        notes.push(Note { seq, domain: uuid("sidecar", &id, &domain)?, id });
-        Ok(ControlFlow::Continue(()))
-    })?;
+    db.each(
+        "reading the notes of sidecars",
+        sql,
+        params![after, i64::try_from(limit).unwrap_or(i64::MAX)],
+        |row| {
+            let id: String = db.sorted("reading the notes of sidecars", row.get(2))?;
+            let domain: String = db.sorted("reading the notes of sidecars", row.get(1))?;
+            let seq = db.sorted("reading the notes of sidecars", row.get(0))?;
+            notes.push(Note { seq, domain: uuid("sidecar", &id, &domain)?, id });
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
     Ok(notes)
 }
 

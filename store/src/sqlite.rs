@@ -1,11 +1,11 @@
 //! The store in SQLite. Owns the connection, the writer's lock, the reserve and the latch; nothing else of this crate keeps state.
 //!
 //! ```text
-//!   call -> guard (latched? still the same file?) -> BEGIN IMMEDIATE -> rows -> COMMIT (synced) -> sidecars
-//!              |                                        |                  |            |
-//!              refused                              full disk: give the reserve up,   an error here is kept for
-//!                                                   once more (not for new work)      `sidecar_trouble`, never returned
+//!   call -> guard (latched? still the same file?) -> BEGIN IMMEDIATE -> rows -> COMMIT (synced) -> back to the caller
+//!              |                                        |                  |
+//!              refused                              full disk: give the reserve up, once more (not for new work)
 //!                                                   other errors: latch
+//!   settle, when there is nothing more urgent: files of the records that changed; an error is kept for `sidecar_trouble`
 //! ```
 
 use std::path::PathBuf;
@@ -36,6 +36,10 @@ pub struct SqliteStore {
     db: Reader,
     reserve: Reserve,
     sidecars: Sidecars,
+    /// Commits since the sidecars were last settled.
+    waiting: u32,
+    /// The snapshot after which sidecars are still to be compared since the opening.
+    refreshing: Option<Option<OperationId>>,
     /// Device and inode of the database when it was opened.
     file: (u64, u64),
     /// The error since which nothing is written.
@@ -43,6 +47,15 @@ pub struct SqliteStore {
     // Last: given up when the connection is closed.
     _lock: WriterLock,
 }
+
+/// Sidecars done at once, so that the caller can do something else in between.
+const AT_ONCE_MAX: usize = 256;
+
+/// Sidecars compared at once after an opening: well below a millisecond when they agree.
+const PASS: usize = 16;
+
+/// Commits after which the sidecars are settled even if nobody asked.
+const WAITING_MAX: u32 = 64;
 
 /// What a write may use up.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -106,12 +119,14 @@ impl SqliteStore {
             db,
             reserve: Reserve::open(at.reserve()),
             sidecars: Sidecars::default(),
+            waiting: 0,
+            refreshing: Some(None),
             file,
             latched: None,
             _lock: lock,
             at: at.clone(),
         };
-        store.settle();
+        store.settle_sidecars();
         Ok(store)
     }
 
@@ -125,17 +140,6 @@ impl SqliteStore {
         self.db.store_id()
     }
 
-    /// Why nothing can be begun now, if that is so: for the agent's `trouble`.
-    pub fn trouble(&mut self) -> Option<StoreError> {
-        self.guard().err().or_else(|| (!self.reserve.ensure()).then(|| self.no_reserve()))
-    }
-
-    /// The sidecars that could not be written or removed since the last call. They are tried again with the next commit and at the next start; the database
-    /// is right meanwhile.
-    pub fn sidecar_trouble(&mut self) -> Vec<(PathBuf, StoreError)> {
-        self.sidecars.take_trouble()
-    }
-
     /// Compares up to `limit` sidecars after the snapshot `after` with their records and rewrites those that are missing or differ: to be called at start and
     /// again until nothing is left, between other work. About 10 microseconds each when warm.
     pub fn refresh_sidecars(&mut self, after: Option<&OperationId>, limit: usize) -> Result<SidecarPass> {
@@ -143,9 +147,20 @@ impl SqliteStore {
         Ok(SidecarPass { rewritten, next: last.filter(|_| seen == limit) })
     }
 
-    /// Brings the sidecars that commits left behind into agreement.
-    fn settle(&mut self) {
-        self.sidecars.settle(&self.db, &self.at);
+    /// Writes and removes the sidecars of the records that changed, some hundreds at most; true when there are more.
+    pub fn settle_sidecars(&mut self) -> bool {
+        self.waiting = 0;
+        self.sidecars.settle(&self.db, &self.at, AT_ONCE_MAX)
+    }
+
+    /// The next of the passes that follow an opening.
+    fn refresh(&mut self, after: Option<OperationId>) -> bool {
+        match self.refresh_sidecars(after.as_ref(), PASS) {
+            Ok(pass) => self.refreshing = pass.next.map(Some),
+            // What cannot be read now is found by whoever needs it, or by `check`.
+            Err(_) => self.refreshing = None,
+        }
+        self.refreshing.is_some()
     }
 
     fn guard(&mut self) -> Result<()> {
@@ -203,13 +218,16 @@ impl SqliteStore {
         Ok(value)
     }
 
-    /// A transaction that strikes off the sidecars settled before and notes new ones.
-    fn write_and_settle<T>(
+    /// A transaction that may note sidecars, and strikes off those that were settled before.
+    fn write_noting<T>(
         &mut self,
         space: Space,
         what: &'static str,
         f: &mut dyn FnMut(&Reader) -> Result<T>,
     ) -> Result<T> {
+        if self.waiting >= WAITING_MAX {
+            self.settle_sidecars();
+        }
         let settled = self.sidecars.settled().to_vec();
         let value = self.write(space, what, &mut |db| {
             for seq in &settled {
@@ -218,8 +236,16 @@ impl SqliteStore {
             f(db)
         })?;
         self.sidecars.struck_off();
-        self.settle();
+        self.waiting += 1;
         Ok(value)
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        if self.guard().is_ok() {
+            self.settle_sidecars();
+        }
     }
 }
 
@@ -238,9 +264,7 @@ impl Store for SqliteStore {
     }
 
     fn adopt_domain(&mut self, old: Uuid, new: Uuid) -> Result<()> {
-        self.write_and_settle(Space::KeepReserve, "adopting a domain", &mut |db| {
-            tree::adopt(db, None, old, new)
-        })
+        self.write_noting(Space::KeepReserve, "adopting a domain", &mut |db| tree::adopt(db, None, old, new))
     }
 
     fn forget_domain(&mut self, uuid: Uuid) -> Result<()> {
@@ -248,16 +272,15 @@ impl Store for SqliteStore {
     }
 
     fn begin(&mut self, entry: &JournalEntry) -> Result<()> {
-        if self.write(Space::KeepReserve, "journalling", &mut |db| journal::begin(db, entry))? {
-            self.settle();
-        }
+        self.write(Space::KeepReserve, "journalling", &mut |db| journal::begin(db, entry))?;
+        // It may have marked a record.
+        self.waiting += 1;
         Ok(())
     }
 
     fn set_plan(&mut self, id: &OperationId, plan: &Plan) -> Result<()> {
-        if self.write(Space::KeepReserve, "journalling", &mut |db| journal::set_plan(db, id, plan))? {
-            self.settle();
-        }
+        self.write(Space::KeepReserve, "journalling", &mut |db| journal::set_plan(db, id, plan))?;
+        self.waiting += 1;
         Ok(())
     }
 
@@ -266,24 +289,45 @@ impl Store for SqliteStore {
     }
 
     fn apply(&mut self, entry: &JournalEntry, outcome: &Outcome) -> Result<()> {
-        self.write_and_settle(Space::TakeReserve, "journalling", &mut |db| {
+        self.write_noting(Space::TakeReserve, "journalling", &mut |db| {
             journal::advance(db, &entry.id, &entry.state, entry.done, &entry.facts)?;
             tree::apply(db, entry, outcome)
         })
     }
 
     fn finish_with(&mut self, entry: &JournalEntry, change: Change<'_>) -> Result<Committed> {
-        self.write_and_settle(Space::TakeReserve, "journalling", &mut |db| {
-            journal::finish(db, entry, change)
-        })?;
+        self.write_noting(Space::TakeReserve, "journalling", &mut |db| journal::finish(db, entry, change))?;
         Ok(Committed::after_commit(entry.id.clone()))
     }
 
     fn expire(&mut self, before: Timestamp) -> Result<u64> {
         let before = word(&before)?;
-        self.write_and_settle(Space::TakeReserve, "forgetting old operations", &mut |db| {
+        self.write_noting(Space::TakeReserve, "forgetting old operations", &mut |db| {
             journal::expire(db, &before)
         })
+    }
+
+    fn settle(&mut self) -> bool {
+        if self.latched.is_some() {
+            return false;
+        }
+        if self.waiting > 0 {
+            let more = self.sidecars.settle(&self.db, &self.at, 1);
+            self.waiting = if more { self.waiting } else { 0 };
+            return more || self.refreshing.is_some();
+        }
+        match self.refreshing.take() {
+            Some(after) => self.refresh(after),
+            None => false,
+        }
+    }
+
+    fn trouble(&mut self) -> Option<StoreError> {
+        self.guard().err().or_else(|| (!self.reserve.ensure()).then(|| self.no_reserve()))
+    }
+
+    fn sidecar_trouble(&mut self) -> Vec<(PathBuf, StoreError)> {
+        self.sidecars.take_trouble()
     }
 }
 

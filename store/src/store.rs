@@ -9,11 +9,13 @@
 //! Whatever returns `Ok` is synced. Whatever returns `Err` has changed nothing, but for one case: when the sync itself failed, what was written may or may not
 //! be there when the store is opened again; the store is latched then, and the journal tells after the restart.
 
+use std::path::PathBuf;
+
 use uuid::Uuid;
 use xensnap::contract::{Domain, Facts, JournalEntry, JournalState, OperationId, Outcome, Plan};
 use xensnap::wire::Timestamp;
 
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::read::Read;
 
 /// Proof that an operation's end, and what it made, is on disk. Only [`Store::finish`] and [`Store::finish_with`] make one, after their commit:
@@ -88,7 +90,8 @@ pub trait Store: Read {
     /// Journals where an operation stands.
     fn advance(&mut self, id: &OperationId, state: JournalState, done: u32, facts: &Facts) -> Result<()>;
 
-    /// Makes a part of what an operation makes known, in one transaction with where it stands; the operation goes on.
+    /// Makes a part of what an operation makes known, in one transaction with where it stands; the operation goes on. It is in the past then: the entry's `done` has
+    /// to be beyond that step, so that a recovery does not apply it again.
     fn apply(&mut self, entry: &JournalEntry, outcome: &Outcome) -> Result<()>;
 
     /// Ends an operation and makes what it made known, in one transaction.
@@ -102,4 +105,14 @@ pub trait Store: Read {
 
     /// Forgets operations that ended before a time. Returns how many.
     fn expire(&mut self, before: Timestamp) -> Result<u64>;
+
+    /// Does one small piece of what can wait: sidecars of records that changed, and once after each opening a comparison of all of them. True when there may be more.
+    /// To be called while no call waits; each piece costs a sync or two. Never called, it happens when the store is closed, opened again, or too much waits.
+    fn settle(&mut self) -> bool;
+
+    /// Why nothing can be begun now, if that is so: for the agent's `trouble`.
+    fn trouble(&mut self) -> Option<StoreError>;
+
+    /// The sidecars that could not be written or removed since the last call. They are tried again later; the database is right meanwhile.
+    fn sidecar_trouble(&mut self) -> Vec<(PathBuf, StoreError)>;
 }

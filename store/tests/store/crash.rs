@@ -232,3 +232,60 @@ fn a_sidecar_that_cannot_be_written_fails_no_commit() {
     assert!(place.at.sidecar(uuid(1), "a").exists(), "tried again with the next commit");
     assert!(store.sidecar_trouble().is_empty());
 }
+
+#[test]
+fn sidecars_follow_by_themselves_when_nobody_settles_them() {
+    let (place, mut store) = Place::with_store();
+    store.put_domain(&domain(1)).unwrap();
+    let written = |texts: std::ops::Range<u32>| {
+        texts.filter(|n| place.at.sidecar(uuid(1), &format!("s{n}")).exists()).count()
+    };
+    for n in 0..70 {
+        let text = format!("s{n}");
+        let outcome = created(snapshot(&place.at, 1, &text, None));
+        let entry = planned(&text, 1, &outcome);
+        store.begin(&entry).unwrap();
+        let _ = store.finish(&ended(&entry, JournalState::Done), Some(&outcome)).unwrap();
+        if n == 10 {
+            assert_eq!(written(0..70), 0, "a commit does not wait for them");
+        }
+    }
+    assert_eq!(written(0..70), 64, "too many waited");
+    drop(store);
+    assert_eq!(written(0..70), 70, "closed");
+}
+
+#[test]
+fn settling_takes_small_pieces_and_compares_all_once_after_an_opening() {
+    let (place, mut store) = Place::with_store();
+    store.put_domain(&domain(1)).unwrap();
+    for n in 0..40 {
+        let _ = create(&mut store, 1, &format!("s{n}")).unwrap();
+    }
+    drop(store);
+    let path = |n: u32| place.at.sidecar(uuid(1), &format!("s{n}"));
+    for n in [0, 20, 39] {
+        std::fs::remove_file(path(n)).unwrap();
+    }
+    let mut store = place.open();
+    let mut pieces = 1;
+    while store.settle() {
+        pieces += 1;
+        assert!(pieces < 100);
+    }
+    assert_eq!(pieces, 3, "passes over 40 records");
+    assert!([0, 20, 39].iter().all(|n| path(*n).exists()));
+    assert!(!store.settle(), "once");
+    // One file a piece.
+    store.begin(&planned("drop", 1, &dropped("s20"))).unwrap();
+    let _ = store
+        .finish(&ended(&planned("drop", 1, &dropped("s20")), JournalState::Done), Some(&dropped("s20")))
+        .unwrap();
+    assert!(path(20).exists());
+    let mut pieces = 1;
+    while store.settle() {
+        pieces += 1;
+    }
+    // The mark, the child, the dropped one; then there are none.
+    assert_eq!((pieces, path(20).exists()), (4, false));
+}

@@ -121,6 +121,7 @@ fn a_deletion_marks_its_snapshot_until_it_ends() {
         let open = planned("op", 1, &dropped("a"));
         store.begin(&open).unwrap();
         assert_eq!(tree(&store, 1), "a<(deleting) b<a *b", "{case}: in the commit of the intent");
+        store.settle_sidecars();
         let sidecar = std::fs::read_to_string(place.at.sidecar(uuid(1), "a")).unwrap();
         assert!(sidecar.contains("\"deleting\":true"), "{case}: {sidecar}");
         store.advance(&open.id, advanced, 1, &Facts::default()).unwrap();
@@ -203,4 +204,29 @@ fn what_a_newer_version_wrote_is_kept() {
     assert_eq!(found, text);
     let head = store.heads(uuid(1)).unwrap().into_iter().find(|h| h.id == id("new")).unwrap();
     assert_eq!(head.consistency.as_str(), "sharper");
+}
+
+#[test]
+fn a_part_that_is_committed_in_the_middle_stays_when_the_rest_fails() {
+    let (place, mut store) = with_two_snapshots();
+    let first = created(snapshot(&place.at, 1, "op", Some("b")));
+    let open = entry("op", 1);
+    store.begin(&open).unwrap();
+    let advanced = JournalEntry { state: JournalState::Forward, done: 4, facts: facts(3), ..open.clone() };
+    store.apply(&advanced, &first).unwrap();
+    drop(store);
+    let mut store = place.open();
+    assert_eq!(
+        store.open_journal().unwrap(),
+        std::slice::from_ref(&advanced),
+        "in one commit with where it stands"
+    );
+    assert_eq!(tree(&store, 1), "a< b<a op<b *op");
+    let again = store.apply(&JournalEntry { done: 9, ..advanced.clone() }, &first).unwrap_err();
+    assert!(matches!(again, StoreError::SnapshotExists { .. }), "{again}");
+    assert_eq!(store.journal(&open.id).unwrap().unwrap().done, 4, "neither of the two");
+    let _ = store.finish(&ended(&advanced, JournalState::Failed), None).unwrap();
+    assert_eq!(tree(&store, 1), "a< b<a op<b *op");
+    let ended = store.apply(&advanced, &reverted("a")).unwrap_err();
+    assert!(matches!(ended, StoreError::Ended { .. }), "{ended}");
 }

@@ -193,7 +193,9 @@ pub(crate) fn ended(entry: &JournalEntry, state: JournalState) -> JournalEntry {
 pub(crate) fn run(store: &mut SqliteStore, text: &str, n: u32, outcome: &Outcome) -> Result<Committed> {
     let entry = planned(text, n, outcome);
     store.begin(&entry)?;
-    store.finish(&ended(&entry, JournalState::Done), Some(outcome))
+    let committed = store.finish(&ended(&entry, JournalState::Done), Some(outcome))?;
+    store.settle_sidecars();
+    Ok(committed)
 }
 
 /// A whole create: the new snapshot descends from the domain's current one and becomes it. The id is that of the operation.
@@ -228,7 +230,9 @@ pub(crate) fn reverted(text: &str) -> Outcome {
 pub(crate) fn change(store: &mut SqliteStore, text: &str, n: u32, change: Change<'_>) -> Result<Committed> {
     let entry = entry(text, n);
     store.begin(&entry)?;
-    store.finish_with(&ended(&entry, JournalState::Done), change)
+    let committed = store.finish_with(&ended(&entry, JournalState::Done), change)?;
+    store.settle_sidecars();
+    Ok(committed)
 }
 
 /// The tree of a domain as `id<parent` in order of time, and its current with `!` when diverged.

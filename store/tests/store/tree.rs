@@ -201,6 +201,8 @@ fn adopting_gives_all_to_the_new_uuid() {
     seen.name = line("new-name");
     store.put_domain(&seen).unwrap();
     store.adopt_domain(uuid(9), uuid(2)).unwrap();
+    store.settle_sidecars();
+    assert!(!place.at.domain_dir(uuid(9)).exists() && place.at.sidecar(uuid(2), "a").exists());
     assert_eq!(tree(&store, 2), before);
     assert_eq!(store.domain(uuid(2)).unwrap().unwrap().name.as_str(), "new-name");
 }
