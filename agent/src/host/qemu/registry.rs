@@ -164,6 +164,8 @@ impl<N: Nodes> Registry<N> {
             match read_config(path) {
                 Ok((config, text)) => {
                     if let Some(process) = process_of(&config) {
+                        // Nodes that an ended run left behind name the same config, and so the process of the next run: the highest domid is its own.
+                        found.retain(|k| k.process != process);
                         found.push(Arc::new(Known { domid: *domid, config, text, process }));
                     }
                 }
