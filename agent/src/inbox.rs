@@ -81,16 +81,16 @@ async fn take<H: Host>(
     running: &[crate::host::Instance],
 ) {
     let path = format!("{}/{name}", paths::REQUESTS);
+    // A guest can own no key here unless dom0 gave it one; then its bytes are the guest's.
+    let owned = match xs.permissions(&path).await {
+        Ok(permissions) => permissions.first().is_some_and(|p| p.domid == 0),
+        Err(_) => return, // gone: the event was that of our own removal
+    };
     let Ok(id) = OperationId::new(name) else {
         log::line(&format!("inbox: {path}: no operation id; removed"));
         agent.ignored();
         let _ = xs.rm(&path).await;
         return;
-    };
-    // A guest can own no key here unless dom0 gave it one; then its bytes are the guest's.
-    let owned = match xs.permissions(&path).await {
-        Ok(permissions) => permissions.first().is_some_and(|p| p.domid == 0),
-        Err(_) => return,
     };
     if !owned {
         log::line(&format!("inbox: {path} is not owned by dom0; removed"));
