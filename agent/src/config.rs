@@ -23,6 +23,8 @@ pub struct Config {
     pub snapshots_max: usize,
     /// The longest expected pause of a guest, in seconds, unless the request asks for a shorter one.
     pub pause_max_s: u64,
+    /// How much longer than four times the expected pause a guest may be paused, in seconds. After that the guard ends the agent and releases the guest.
+    pub pause_grace_s: u64,
     /// Free space that an operation must leave on each file system, in MiB.
     pub space_left_mib: u64,
     /// How many operations run side by side, on different domains.
@@ -38,6 +40,7 @@ impl Default for Config {
             xenstore: None,
             snapshots_max: 500,
             pause_max_s: 600,
+            pause_grace_s: 15,
             space_left_mib: 64,
             operations_max: 16,
         }
@@ -71,6 +74,7 @@ impl Config {
         Limits {
             snapshots_max: self.snapshots_max,
             pause_max: Duration::from_secs(self.pause_max_s),
+            pause_grace: Duration::from_secs(self.pause_grace_s),
             space_left_min: self.space_left_mib.saturating_mul(1 << 20),
         }
     }

@@ -157,7 +157,12 @@ impl Bench {
 fn setup(dir: &tempfile::TempDir) -> Setup {
     Setup {
         folder: AbsPath::new(dir.path().to_str().unwrap()).unwrap(),
-        limits: Limits { snapshots_max: 50, pause_max: Duration::from_secs(60), space_left_min: 1 << 20 },
+        limits: Limits {
+            snapshots_max: 50,
+            pause_max: Duration::from_secs(60),
+            pause_grace: Duration::from_secs(15),
+            space_left_min: 1 << 20,
+        },
         operations_max: 4,
         patience: Patience { first: Duration::from_millis(1), tries: 2 },
         boot_id: Uuid::nil(),

@@ -151,7 +151,10 @@ pub(super) fn taking_steps(
         steps.push(step(StepAct::CreateMemoryFile(out.clone())));
     }
     if pausing {
-        steps.push(step(StepAct::Pause(Pause { deadline: deadline(expected), extra: Default::default() })));
+        steps.push(step(StepAct::Pause(Pause {
+            deadline: deadline(known, expected),
+            extra: Default::default(),
+        })));
     }
     steps.push(step(StepAct::DisksCreate(DiskTags { disks: tags.to_vec(), extra: Default::default() })));
     if let Some(out) = &out {
@@ -170,8 +173,8 @@ pub(super) fn taking_steps(
 }
 
 /// When the guard steps in: far beyond what is expected, since slow storage is no reason to break a snapshot, and soon enough for a guest's own time-outs.
-pub(super) fn deadline(expected: Duration) -> Duration {
-    Duration::from_secs(15).saturating_add(expected.saturating_mul(4))
+pub(super) fn deadline(known: &Known<'_>, expected: Duration) -> Duration {
+    known.limits.pause_grace.saturating_add(expected.saturating_mul(4))
 }
 
 /// How long the guest is expected to be paused.

@@ -41,6 +41,8 @@ pub struct Limits {
     pub snapshots_max: usize,
     /// No pause may be expected to be longer than this.
     pub pause_max: Duration,
+    /// How much longer than four times the expected pause a guest may be paused before the guard steps in.
+    pub pause_grace: Duration,
     /// Free space in bytes that an operation must leave on each file system.
     pub space_left_min: u64,
 }

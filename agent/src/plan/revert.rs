@@ -137,7 +137,7 @@ fn undo(
         return Ok(None);
     }
     if matches!(known.facts.instance.as_ref().map(|i| i.state), Some(RunState::Running)) {
-        let deadline = create::deadline(create::expected_pause(known, present, Memory::None));
+        let deadline = create::deadline(known, create::expected_pause(known, present, Memory::None));
         steps.push(step(StepAct::Pause(Pause { deadline, extra: Default::default() })));
     }
     let tags = disks::tagged(present, &disks::tag("undo", known.nonce)?)?;

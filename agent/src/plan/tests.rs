@@ -98,6 +98,7 @@ impl<'a> Ask<'a> {
             limits: &Limits {
                 snapshots_max: 10,
                 pause_max: Duration::from_secs(10),
+                pause_grace: Duration::from_secs(15),
                 space_left_min: 1 << 20,
             },
         })
