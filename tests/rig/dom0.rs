@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use xensnap::contract::{AgentStatus, Operation, OperationId, OperationState, Request};
 use xensnap::wire;
-use xensnap::xenstore::{Connection, Options};
+use xensnap::xenstore::{Connection, Error as XsError, Options, Permission};
 use xensnap_store::{Location, Reader};
 
 use super::guest::{Guest, GuestSpec};
@@ -40,7 +40,9 @@ pub(crate) struct Dom0 {
     xs: Connection,
     runtime: Runtime,
     next_domid: u32,
-    /// Arguments of the agent beyond the usual ones.
+    /// The agent's configuration file, in TOML; read at each of its starts.
+    pub(crate) config: String,
+    /// The store's folder.
     pub(crate) store: PathBuf,
     dir: TempDir,
 }
@@ -62,7 +64,7 @@ impl Dom0 {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let xs = runtime.block_on(Connection::connect(&Options::at(daemon.socket()))).unwrap();
         let store = dir.path().join("store");
-        Self { daemon, agent: None, xs, runtime, next_domid: 1, store, dir }
+        Self { daemon, agent: None, xs, runtime, next_domid: 1, config: String::new(), store, dir }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -111,8 +113,12 @@ impl Dom0 {
 
     /// The agent's command line on this dom0.
     pub(crate) fn agent_command(&self) -> Command {
+        let config = self.dir.path().join("xensnapd.toml");
+        fs::write(&config, &self.config).unwrap();
         let mut command = Command::new(Self::program("xensnapd"));
         command
+            .arg("--config")
+            .arg(config)
             .arg("--store")
             .arg(&self.store)
             .arg("--run")
@@ -185,6 +191,33 @@ impl Dom0 {
     /// Writes a node, as any tool in dom0 can.
     pub(crate) fn write(&self, path: &str, bytes: &[u8]) {
         self.runtime.block_on(self.xs.write(path, bytes)).unwrap();
+    }
+
+    /// Writes a node that xenstored may refuse.
+    pub(crate) fn try_write(&self, path: &str, bytes: &[u8]) -> Result<(), XsError> {
+        self.runtime.block_on(self.xs.write(path, bytes))
+    }
+
+    /// Removes a node, as its toolstack does.
+    pub(crate) fn remove(&self, path: &str) {
+        self.runtime.block_on(self.xs.rm(path)).unwrap();
+    }
+
+    /// The names below a node.
+    pub(crate) fn list(&self, path: &str) -> Vec<String> {
+        self.runtime.block_on(self.xs.directory(path)).unwrap_or_default()
+    }
+
+    /// Introduces a fake domain to xenstored, and is its guest.
+    pub(crate) fn fake_guest(&self, domid: u32) -> super::xenstored::Guest {
+        self.daemon.add_domain(domid);
+        self.runtime.block_on(self.xs.introduce(domid, 1, 5)).unwrap();
+        self.daemon.guest(domid)
+    }
+
+    /// Gives a node to a domain, as only dom0 can.
+    pub(crate) fn give(&self, path: &str, domid: u32) {
+        self.runtime.block_on(self.xs.set_permissions(path, &[Permission::owner(domid)])).unwrap();
     }
 
     /// A node's text.
