@@ -188,7 +188,12 @@ impl<H: Host> Executor<H> {
         let host = &self.host;
         let domain = entry.domain.unwrap_or_default();
         match &step.act {
-            StepAct::Verify(t) => host.disks_verify(domain, &t.disks).await?,
+            StepAct::Verify(checks) => {
+                host.disks_verify(domain, &checks.disks).await?;
+                if let Some(memory) = &checks.memory {
+                    host.memory_verify(memory).await?;
+                }
+            }
             StepAct::CreateMemoryFile(out) => host.create_memory_file(out).await?,
             StepAct::Pause(p) => {
                 let now = host.recheck(needed(instance)?).await?;
@@ -410,7 +415,18 @@ impl<H: Host> Executor<H> {
         let same = |i: &Instance| entry.facts.run.as_ref().is_none_or(|r| r.as_str() == i.run);
         let begun = (entry.done as usize).min(plan.steps.len().saturating_sub(1));
         match entry.state {
-            JournalState::NoReturn => self.run(entry, instance, ticket).await,
+            JournalState::NoReturn => {
+                if let Some(later) = instance.as_ref().filter(|i| !same(i)) {
+                    // This run began after the old one was ended: it is the one that we started, or somebody else's. Either way it is not ended again.
+                    let start = plan.steps.iter().position(|s| s.act.kind() == StepKind::StartDomain);
+                    let Some(start) = start else {
+                        let error = started_meanwhile(later);
+                        return self.stuck(entry, &plan, error).await;
+                    };
+                    entry.done = entry.done.max(u32::try_from(start).unwrap_or(u32::MAX));
+                }
+                self.run(entry, instance, ticket).await
+            }
             JournalState::Forward if answered(&plan, entry.done as usize) => {
                 let instance = instance.filter(same);
                 self.run(entry, instance, ticket).await
@@ -485,6 +501,16 @@ fn needed(instance: &Option<Instance>) -> Result<&Instance, HostError> {
         HostError::new(ErrorKind::DomainGone, "the domain does not run any more")
             .hint("start it and ask again")
     })
+}
+
+fn started_meanwhile(later: &Instance) -> HostError {
+    HostError::new(
+        ErrorKind::DomainState,
+        format!(
+            "domain {} was started by somebody else (domid {}) before its disks were put back",
+            later.name, later.domid
+        ),
+    )
 }
 
 fn cancelled() -> HostError {

@@ -28,6 +28,8 @@ use crate::{inbox, log};
 
 /// The heartbeat's period.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Every how many heartbeats old operations are forgotten: hourly.
+const TIDY_EVERY: u64 = 360;
 /// An agent whose heartbeat is older has stopped.
 const STALE: Duration = Duration::from_secs(30);
 /// How often the claim is tried again when somebody else writes to xenstore meanwhile.
@@ -113,9 +115,11 @@ async fn life(config: &Config) -> Result<(), ServeError> {
     log::line("ready");
 
     let beat = async {
-        loop {
+        for n in 1u64.. {
             tokio::time::sleep(HEARTBEAT).await;
-            agent.tidy().await;
+            if n % TIDY_EVERY == 0 {
+                agent.tidy().await;
+            }
             board.agent(agent.status());
             board.expire(Timestamp::now());
         }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 use xensnap::contract::{
-    AgentStatus, DomainStatus, JournalEntry, JournalState, Line, OperationId, Request, RequestOp,
+    AgentStatus, DomainStatus, ErrorKind, JournalEntry, JournalState, Line, OperationId, Request, RequestOp,
 };
 use xensnap::wire::{self, AbsPath, Timestamp};
 use xensnap_store::Change;
@@ -83,6 +83,16 @@ struct Work {
     active: HashMap<OperationId, Active>,
     refusals: RefusalLimit,
     trouble: Option<String>,
+}
+
+/// Whether a request's id was used before.
+enum Seen {
+    /// It was not.
+    New,
+    /// With these bytes, and it is not journalled yet.
+    OnItsWay,
+    /// It is journalled, or was used with other bytes.
+    Known,
 }
 
 struct Active {
@@ -170,9 +180,11 @@ impl<H: Host> Agent<H> {
     /// Takes a request's bytes, as read from its key.
     pub async fn submit(self: &Arc<Self>, id: OperationId, bytes: Vec<u8>, running: &[Instance]) {
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        if self.seen(&id, &text).await {
-            self.outbox.consumed(&id);
-            return;
+        match self.seen(&id, &text).await {
+            Seen::New => {}
+            // Its key stays until it is journalled: an agent that dies now finds it again.
+            Seen::OnItsWay => return,
+            Seen::Known => return self.outbox.consumed(&id),
         }
         match self.admit(&id, &bytes, running).await {
             Ok((request, domain)) => {
@@ -195,10 +207,11 @@ impl<H: Host> Agent<H> {
     }
 
     /// Whether this id was used before: with the same bytes its operation is shown again, with others the request is ignored.
-    async fn seen(&self, id: &OperationId, text: &str) -> bool {
-        let active = self.work().active.get(id).map(|a| a.request == text);
+    async fn seen(&self, id: &OperationId, text: &str) -> Seen {
+        let active = self.work().active.get(id).map(|a| (a.request == text, a.ticket.is_some()));
         let same = match active {
-            Some(same) => same,
+            Some((true, false)) => return Seen::OnItsWay,
+            Some((same, _)) => same,
             None => match self.journal.entry(id).await {
                 Ok(Some(entry)) if entry.request == text => {
                     self.outbox.recalled(&entry);
@@ -206,14 +219,14 @@ impl<H: Host> Agent<H> {
                 }
                 Ok(Some(_)) => false,
                 // A store that cannot be read refuses the request further on, in words.
-                Ok(None) | Err(_) => return false,
+                Ok(None) | Err(_) => return Seen::New,
             },
         };
         if !same {
             log::line(&format!("request {}: its id was used with other bytes; ignored", id.as_str()));
             self.ignored();
         }
-        true
+        Seen::Known
     }
 
     async fn admit(
@@ -258,6 +271,9 @@ impl<H: Host> Agent<H> {
         let allowed = {
             let mut work = self.work();
             work.active.remove(id);
+            if matches!(error.kind, ErrorKind::StoreUnavailable | ErrorKind::NoSpace) && op.is_some() {
+                work.trouble = Some(error.message.clone());
+            }
             work.refusals.allow(self.started.elapsed().as_secs())
         };
         if allowed {
@@ -365,6 +381,7 @@ impl<H: Host> Agent<H> {
         };
         match settled {
             Ok(ended) => {
+                self.work().trouble = None;
                 let result = if job.request.dry_run { self.write_plan(&ended.entry).await } else { None };
                 self.outbox.ended(&ended, result);
             }

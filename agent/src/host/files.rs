@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, OFlags, fallocate, statvfs};
 use sha2::{Digest, Sha256};
-use xensnap::contract::{ErrorKind, MemoryOut, ResultFile};
+use xensnap::contract::{ErrorKind, MemoryImage, MemoryOut, ResultFile};
 use xensnap::wire::AbsPath;
 
 use super::{HostError, Result};
@@ -143,6 +143,24 @@ pub fn open_memory(path: &Path) -> Result<File> {
         format!("the memory image {} is not a file that only we can read", path.display()),
     )
     .hint("see who put it there"))
+}
+
+/// Checks that a memory image is there, is ours, and has the recorded size.
+///
+/// # Errors
+/// `Changed`, naming the file, when it is not.
+pub fn verify_memory(image: &MemoryImage) -> Result<()> {
+    let hint = "put the file back, or revert with --disks-only, which boots the domain";
+    let path = image.path.as_path();
+    let changed = |e: HostError| HostError { kind: ErrorKind::Changed, hint: Some(hint.to_owned()), ..e };
+    let size = open_memory(path)
+        .and_then(|f| f.metadata().map(|m| m.len()).map_err(|e| failed("cannot look at", path, &e)))
+        .map_err(changed)?;
+    if size == image.size {
+        return Ok(());
+    }
+    let message = format!("the memory image {} has {size} bytes instead of {}", path.display(), image.size);
+    Err(HostError::new(ErrorKind::Changed, message).hint(hint))
 }
 
 /// Gives back what was reserved beyond the end of the file; returns its size in bytes.

@@ -18,7 +18,9 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use uuid::Uuid;
-use xensnap::contract::{Disk, DiskTag, Domain, DriverKind, MemoryOut, OperationId, ResultFile, Start};
+use xensnap::contract::{
+    Disk, DiskTag, Domain, DriverKind, MemoryImage, MemoryOut, OperationId, ResultFile, Start,
+};
 use xensnap::wire::{AbsPath, RawJson};
 
 pub mod detached;
@@ -199,6 +201,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// Checks that each image is the recorded file and holds the tag; an error of kind `Changed` names the first that does not.
     fn disks_verify(&self, domain: Uuid, disks: &[DiskTag]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Checks that a memory image is the recorded file, whole; an error of kind `Changed` says what is wrong.
+    fn memory_verify(&self, image: &MemoryImage) -> impl Future<Output = Result<()>> + Send;
 
     /// Begins to write memory into the file; returns once its instant is fixed (so that, when `live`, the guest may go on).
     fn memory_begin(&self, instance: &Instance, out: &MemoryOut) -> impl Future<Output = Result<()>> + Send;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 use xensnap::contract::{
-    Disk, DiskTag, Domain, DriverKind, ErrorKind, MemoryOut, OperationId, ResultFile, Start,
+    Disk, DiskTag, Domain, DriverKind, ErrorKind, MemoryImage, MemoryOut, OperationId, ResultFile, Start,
 };
 use xensnap::wire::AbsPath;
 
@@ -509,6 +509,11 @@ impl<N: Nodes> Host for RealHost<N> {
             }
         }
         Ok(())
+    }
+
+    async fn memory_verify(&self, image: &MemoryImage) -> Result<()> {
+        let image = image.clone();
+        blocking(move || files::verify_memory(&image)).await
     }
 
     async fn memory_begin(&self, instance: &Instance, out: &MemoryOut) -> Result<()> {

@@ -14,8 +14,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use uuid::Uuid;
 use xensnap::contract::{
-    Disk, DiskTag, Domain, DriverKind, ErrorKind, Line, MemoryOut, OperationId, ResultFile, Sha256, Start,
-    Vdev,
+    Disk, DiskTag, Domain, DriverKind, ErrorKind, Line, MemoryImage, MemoryOut, OperationId, ResultFile,
+    Sha256, Start, Vdev,
 };
 use xensnap::wire::{AbsPath, RawJson};
 
@@ -374,6 +374,14 @@ impl Host for SimHost {
                 }
             }
             Ok(())
+        })
+        .await
+    }
+
+    async fn memory_verify(&self, image: &MemoryImage) -> Result<()> {
+        self.verb("memory_verify", |w| match w.files.contains_key(image.path.as_str()) {
+            true => Ok(()),
+            false => Err(HostError::new(ErrorKind::Changed, format!("{}: no such file", image.path))),
         })
         .await
     }

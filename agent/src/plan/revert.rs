@@ -1,8 +1,8 @@
 //! Plans of the two reverts. Everything is checked before the running domain is ended; each disk gets an undo tag first.
 
 use xensnap::contract::{
-    Disk, DiskSnapshotRevert, DiskTag, DiskTags, Domain, DriverKind, ErrorKind, FinalState, Line, Outcome,
-    Pause, Plan, QemuConfig, Snapshot, SnapshotPart, Start, Step, StepAct, StepKind, Vdev, VmPart,
+    Checks, Disk, DiskSnapshotRevert, DiskTag, DiskTags, Domain, DriverKind, ErrorKind, FinalState, Line,
+    Outcome, Pause, Plan, QemuConfig, Snapshot, SnapshotPart, Start, Step, StepAct, StepKind, Vdev, VmPart,
     VmSnapshotRevert,
 };
 use xensnap::wire::{AbsPath, Extra, RawJson};
@@ -50,7 +50,8 @@ pub(super) fn vm(known: &Known<'_>, r: &VmSnapshotRevert) -> Result<Plan, HostEr
             ..Outcome::new(Vec::new())
         },
     };
-    reverting(known, &target, end, r.snapshot_first, true, warnings)
+    let checks = Checks { memory: memory.cloned(), ..Checks::new(target) };
+    reverting(known, checks, end, r.snapshot_first, true, warnings)
 }
 
 pub(super) fn disk(known: &Known<'_>, r: &DiskSnapshotRevert) -> Result<Plan, HostError> {
@@ -69,13 +70,13 @@ pub(super) fn disk(known: &Known<'_>, r: &DiskSnapshotRevert) -> Result<Plan, Ho
     };
     let end =
         End { start, domain: None, outcome: Outcome { diverged: Some(true), ..Outcome::new(Vec::new()) } };
-    reverting(known, &target, end, r.snapshot_first, false, Vec::new())
+    reverting(known, Checks::new(target), end, r.snapshot_first, false, Vec::new())
 }
 
 /// The steps of a revert, whatever its kind.
 fn reverting(
     known: &Known<'_>,
-    target: &[DiskTag],
+    checks: Checks,
     end: End,
     snapshot_first: bool,
     vm: bool,
@@ -86,9 +87,10 @@ fn reverting(
     {
         return Err(create::unfit(known, state));
     }
-    let vdevs: Vec<Vdev> = target.iter().map(|t| t.vdev.clone()).collect();
+    let vdevs: Vec<Vdev> = checks.disks.iter().map(|t| t.vdev.clone()).collect();
     let present = present(known, &vdevs)?;
-    let mut steps = vec![step(verify(target))];
+    let target = checks.disks.clone();
+    let mut steps = vec![step(StepAct::Verify(checks))];
     let undo = if snapshot_first {
         first(known, vm, &mut steps)?;
         None
@@ -102,7 +104,7 @@ fn reverting(
     if running {
         steps.push(no_return(StepAct::EndDomain(Extra::default())));
     }
-    let apply = StepAct::DisksApply(DiskTags { disks: target.to_vec(), extra: Default::default() });
+    let apply = StepAct::DisksApply(DiskTags { disks: target, extra: Default::default() });
     steps.push(if running { step(apply) } else { no_return(apply) });
     if let Some(start) = end.start {
         steps.push(step(StepAct::StartDomain(start)));
@@ -356,8 +358,4 @@ fn domain_after(known: &Known<'_>, config: RawJson, target: &[DiskTag]) -> Domai
         diverged: false,
         extra: Default::default(),
     }
-}
-
-fn verify(target: &[DiskTag]) -> StepAct {
-    StepAct::Verify(DiskTags { disks: target.to_vec(), extra: Default::default() })
 }
