@@ -1,6 +1,6 @@
 //! A plan: what a dry run shows.
 
-use xensnap::contract::{DiskTags, Plan, StepAct};
+use xensnap::contract::{DiskTag, Plan, StepAct};
 
 use super::nanoseconds;
 use crate::text::{duration, plain, size};
@@ -29,10 +29,16 @@ pub(crate) fn plan(plan: &Plan) -> String {
 /// What a step is about, in a few words.
 fn about(act: &StepAct) -> String {
     match act {
-        StepAct::Verify(disks)
-        | StepAct::DisksCreate(disks)
-        | StepAct::DisksDelete(disks)
-        | StepAct::DisksApply(disks) => vdevs(disks),
+        StepAct::Verify(checks) => {
+            format!(
+                "{}{}",
+                vdevs(&checks.disks),
+                if checks.memory.is_some() { ", the memory image" } else { "" }
+            )
+        }
+        StepAct::DisksCreate(disks) | StepAct::DisksDelete(disks) | StepAct::DisksApply(disks) => {
+            vdevs(&disks.disks)
+        }
         StepAct::CreateMemoryFile(memory) | StepAct::MemoryComplete(memory) => memory.path.to_string(),
         StepAct::MemoryBegin(memory) => {
             format!(
@@ -64,7 +70,7 @@ fn about(act: &StepAct) -> String {
     }
 }
 
-fn vdevs(disks: &DiskTags) -> String {
-    let names: Vec<&str> = disks.disks.iter().map(|disk| disk.vdev.as_str()).collect();
+fn vdevs(disks: &[DiskTag]) -> String {
+    let names: Vec<&str> = disks.iter().map(|disk| disk.vdev.as_str()).collect();
     names.join(", ")
 }
