@@ -5,6 +5,7 @@ mod agent;
 mod fixture;
 mod flow;
 mod reads;
+mod real;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod support;

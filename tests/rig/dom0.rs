@@ -71,6 +71,11 @@ impl Dom0 {
         self.dir.path()
     }
 
+    /// xenstored's socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.daemon.socket()
+    }
+
     /// The agent's program, built with the tests.
     pub(crate) fn program(name: &str) -> PathBuf {
         let mut path = std::env::current_exe().unwrap();
