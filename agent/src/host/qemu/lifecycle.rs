@@ -29,6 +29,8 @@ use crate::host::process::{self, Process};
 use crate::host::qmp::{Qmp, QmpError};
 use crate::host::{HostError, Instance, Result, RunState, detached, files, pause};
 
+/// How long an exiting QEMU takes between closing its socket and being gone.
+const EXIT_MAX: Duration = Duration::from_secs(5);
 /// How long QEMU may take from its start to its QMP greeting.
 const START_MAX: Duration = Duration::from_secs(60);
 /// How long no process of the domain may be seen before its QEMU counts as ended.
@@ -206,8 +208,10 @@ impl<N: Nodes> QemuDriver<N> {
             let said = match memory::incoming(&mut qmp, file, deadline).await {
                 Ok(Ok(())) => None,
                 Ok(Err(words)) => Some(words),
-                Err(e) if process.alive() => return Err(e.about(name)),
-                Err(_) => Some(last_words(&log)),
+                // A QEMU that exits closes its socket a moment before it is gone.
+                Err(QmpError::Closed { .. }) if process.gone_within(EXIT_MAX).await => Some(last_words(&log)),
+                Err(_) if !process.alive() => Some(last_words(&log)),
+                Err(e) => return Err(e.about(name)),
             };
             if let Some(words) = said {
                 let message = format!("domain {name}: QEMU could not read the memory image {path}: {words}");
