@@ -7,7 +7,7 @@ use xensnap::contract::{Operation, OperationState};
 use crate::rig::dom0::Dom0;
 use crate::rig::guest::{Guest, GuestSpec};
 use crate::rig::xenstored::Kind;
-use crate::whole::{SOON, all_or_nothing, exhaustive, names};
+use crate::whole::{SOON, all_or_nothing, exhaustive, names, sound};
 
 /// Operations with the points that each passes, in order. An `!` marks those of the short matrix.
 const CREATE_LIVE: &str = "!step.create_memory_file.before create_memory_file.after step.create_memory_file.after step.pause.before
@@ -49,7 +49,11 @@ fn counting(kind: Kind) -> (Dom0, Guest) {
 /// The agent gets the request and comes to its end at the point; the guest is seen to run while no agent does (unless the operation had ended
 /// it); another agent settles the operation.
 fn dies_at(dom0: &mut Dom0, guest: &Guest, point: &str, action: &str, id: &str, body: &str) -> Operation {
-    let ended_by_us = body.contains("revert") && REVERT_FORWARD.contains(point);
+    let ended_by_us = if body.contains("snapshot_first") {
+        point.starts_with("end_domain") || action.ends_with("@2")
+    } else {
+        body.contains("revert") && REVERT_FORWARD.contains(point)
+    };
     println!("{id}: {point}={action}");
     dom0.start_agent(&[("XENSNAPD_FAULT", &format!("{point}={action}"))]);
     dom0.send(id, body);
@@ -193,5 +197,83 @@ fn killed_while_it_takes_back() {
         assert!(error.message.as_str().contains(point), "the error that it began with: {error:?}");
         all_or_nothing(&dom0, &guest, &["base"]);
         dom0.kill_agent();
+    }
+}
+
+/// A revert that takes a snapshot first: once that is committed it stays, whatever becomes of the revert.
+#[test]
+fn killed_while_a_revert_takes_a_snapshot_first() {
+    let cases = [
+        ("memory_begin.after", "kill", OperationState::Failed, false),
+        ("step.commit.before", "kill", OperationState::Failed, false),
+        ("step.commit.after", "kill", OperationState::Failed, true),
+        ("end_domain.ended", "kill", OperationState::Done, true),
+        ("step.commit.before", "kill@2", OperationState::Done, true),
+    ];
+    let (mut dom0, guest) = counting(Kind::C);
+    for (n, (point, action, state, kept)) in cases.into_iter().enumerate() {
+        let id = format!("f{n}");
+        let body = r#""op.vm_snapshot_revert":{"domain":"web1","snapshot":"base","snapshot_first":true}"#;
+        let end = dies_at(&mut dom0, &guest, point, action, &id, body);
+        assert_eq!(end.state, state, "{point}={action}: {:?}\n{}", end.error, dom0.agent_log());
+        if kept {
+            all_or_nothing(&dom0, &guest, &["base", &id]);
+            let body = format!(r#""op.vm_snapshot_delete":{{"domain":"web1","snapshot":"{id}"}}"#);
+            dom0.done(&format!("{id}-del"), &body);
+        }
+        all_or_nothing(&dom0, &guest, &["base"]);
+        dom0.kill_agent();
+    }
+}
+
+/// A domain that does not run: its images are qemu-img's.
+#[test]
+fn killed_while_the_domain_is_off() {
+    let mut dom0 = Dom0::new(Kind::Ox);
+    let guest = dom0.guest(GuestSpec::idle("web1"));
+    dom0.done("base", r#""op.vm_snapshot_create":{"domain":"web1","name":"base","memory":"none"}"#);
+    guest.kill9();
+    guest.unregister(&dom0.daemon.socket());
+    let create = r#""op.vm_snapshot_create":{"domain":"web1","name":"off"}"#;
+    let delete = r#""op.vm_snapshot_delete":{"domain":"web1","snapshot":"off"}"#;
+    let revert = r#""op.vm_snapshot_revert":{"domain":"web1","snapshot":"base"}"#;
+    let disks = r#""op.disk_snapshot_revert":{"domain":"web1","snapshot":"base","disks":["vdb"]}"#;
+    let cases = [
+        (create, "disks_create.answered", OperationState::Failed),
+        (create, "step.disks_create.after", OperationState::Failed),
+        (create, "step.commit.before", OperationState::Failed),
+        (delete, "disks_delete.answered", OperationState::Done),
+        (delete, "step.commit.before", OperationState::Done),
+        (revert, "step.disks_create.after", OperationState::Failed),
+        (revert, "disks_apply.asked", OperationState::Done),
+        (revert, "disks_apply.answered", OperationState::Done),
+        (disks, "disks_apply.answered", OperationState::Done),
+        (disks, "step.disks_delete.before", OperationState::Done),
+    ];
+    for (n, (body, point, state)) in cases.into_iter().enumerate() {
+        dom0.kill_agent();
+        if body == delete {
+            dom0.start_agent(&[]);
+            dom0.done(&format!("made{n}"), create);
+            dom0.kill_agent();
+        }
+        println!("{body}: {point}");
+        dom0.start_agent(&[("XENSNAPD_FAULT", &format!("{point}=kill"))]);
+        let id = format!("o{n}");
+        dom0.send(&id, body);
+        assert!(dom0.agent_ends(SOON), "{point} was not passed: {:?}", dom0.operation(&id));
+        dom0.start_agent(&[]);
+        let end = dom0.wait(&id);
+        if body == create && end.state == OperationState::Done {
+            // All was synced: it went forward.
+            all_or_nothing(&dom0, &guest, &["base", &id]);
+            dom0.done(&format!("{id}-del"), delete);
+        } else {
+            assert_eq!(end.state, state, "{point}: {:?}\n{}", end.error, dom0.agent_log());
+        }
+        all_or_nothing(&dom0, &guest, &["base"]);
+        for vdev in ["vda", "vdb"] {
+            sound(&guest.image(vdev));
+        }
     }
 }

@@ -341,14 +341,17 @@ fn an_operation_is_cancelled_while_it_waits_runs_or_not_at_all() {
 
 #[test]
 fn two_live_domains_with_one_uuid_are_refused() {
-    let (dom0, guest) = idle(Kind::C);
-    let twin = "/libxl/99/xensnap/qemu_config";
-    dom0.write(twin, guest.config().display().to_string().as_bytes());
-    for (id, of) in [("name", "web1"), ("uuid", guest.spec().uuid.as_str()), ("domid", "99")] {
+    let (mut dom0, guest) = idle(Kind::C);
+    let twin = dom0.guest(GuestSpec { uuid: guest.spec().uuid.clone(), ..GuestSpec::idle("web1b") });
+    let domid = twin.domid().to_string();
+    for (id, of) in [("name", "web1"), ("uuid", guest.spec().uuid.as_str()), ("domid", domid.as_str())] {
         let operation = dom0.ask(id, &format!(r#""op.vm_snapshot_create":{{"domain":"{of}"}}"#));
-        refused(&dom0, &operation, ErrorKind::NoDomain, &["99", "UUID"]);
+        refused(&dom0, &operation, ErrorKind::NoDomain, &[&domid, "UUID"]);
     }
-    dom0.remove("/libxl/99");
+    twin.unregister(&dom0.daemon.socket());
+    twin.kill9(); // both: they have one UUID
+    guest.boot();
+    guest.register(&dom0.daemon.socket());
     all_or_nothing(&dom0, &guest, &[]);
 }
 

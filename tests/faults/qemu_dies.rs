@@ -133,6 +133,22 @@ fn stopped_and_continued_while_a_snapshot_is_taken() {
     }
 }
 
+/// The same in a revert.
+#[test]
+fn stopped_and_continued_while_it_is_reverted() {
+    let (mut dom0, guest) = counting(Kind::Ox);
+    for step in steps(REVERT).into_iter().filter(|s| *s != "disks_apply") {
+        let body = r#""op.vm_snapshot_revert":{"domain":"web1","snapshot":"base"}"#;
+        let end = disturbed(&mut dom0, step, &format!("s-{step}"), body, || {
+            guest.sigstop();
+            std::thread::sleep(Duration::from_secs(2));
+            guest.sigcont();
+        });
+        assert_eq!(end.state, OperationState::Done, "{step}: {:?}\n{}", end.error, dom0.agent_log());
+        all_or_nothing(&dom0, &guest, &["base"]);
+    }
+}
+
 /// A QEMU that hangs beyond the deadline of its pause: the guard takes the pause over, and lets the guest go on as soon as QEMU answers.
 #[test]
 fn stopped_beyond_the_deadline_of_its_pause() {
