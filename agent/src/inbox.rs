@@ -46,9 +46,14 @@ pub async fn run<H: Host>(agent: Arc<Agent<H>>, xs: Connection) -> Result<(), Xs
                 }
             }
         }
-        let running = agent.running().await;
-        for id in std::mem::take(&mut pending) {
-            take(&agent, &xs, &id, &running).await;
+        // Our own removals of keys come back as events too: domains are listed only when there is a request.
+        let mut running = None;
+        for name in std::mem::take(&mut pending) {
+            let Some((id, bytes)) = take(&agent, &xs, &name).await else { continue };
+            if running.is_none() {
+                running = Some(agent.running().await);
+            }
+            agent.submit(id, bytes, running.as_deref().unwrap_or_default()).await;
         }
     }
 }
@@ -74,31 +79,25 @@ async fn list(xs: &Connection) -> Vec<String> {
     }
 }
 
-async fn take<H: Host>(
-    agent: &Arc<Agent<H>>,
-    xs: &Connection,
-    name: &str,
-    running: &[crate::host::Instance],
-) {
+/// Reads a request of dom0's; none when the key is gone, or is no request.
+async fn take<H: Host>(agent: &Arc<Agent<H>>, xs: &Connection, name: &str) -> Option<(OperationId, Vec<u8>)> {
     let path = format!("{}/{name}", paths::REQUESTS);
     // A guest can own no key here unless dom0 gave it one; then its bytes are the guest's.
     let owned = match xs.permissions(&path).await {
         Ok(permissions) => permissions.first().is_some_and(|p| p.domid == 0),
-        Err(_) => return, // gone: the event was that of our own removal
+        Err(_) => return None, // gone: the event was that of our own removal
     };
     let Ok(id) = OperationId::new(name) else {
         log::line(&format!("inbox: {path}: no operation id; removed"));
         agent.ignored();
         let _ = xs.rm(&path).await;
-        return;
+        return None;
     };
     if !owned {
         log::line(&format!("inbox: {path} is not owned by dom0; removed"));
         agent.ignored();
         let _ = xs.rm(&path).await;
-        return;
+        return None;
     }
-    if let Ok(bytes) = xs.read(&path).await {
-        agent.submit(id, bytes, running).await;
-    }
+    Some((id, xs.read(&path).await.ok()?))
 }
