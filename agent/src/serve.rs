@@ -20,6 +20,7 @@ use crate::agent::{Agent, Setup};
 use crate::config::Config;
 use crate::execute::Patience;
 use crate::host::HostError;
+use crate::host::beat::Beat;
 use crate::host::real::RealHost;
 use crate::host::settings::Settings;
 use crate::journal::Journal;
@@ -114,10 +115,15 @@ async fn life(config: &Config) -> Result<(), ServeError> {
     board.agent(agent.status());
     log::line("ready");
 
+    let heart = Beat::every(HEARTBEAT)?;
     let beat = async {
-        for n in 1u64.. {
-            tokio::time::sleep(HEARTBEAT).await;
-            if n % TIDY_EVERY == 0 {
+        let mut n = 0u64;
+        loop {
+            if let Err(e) = heart.next().await {
+                return ServeError::from(e);
+            }
+            n += 1;
+            if n.is_multiple_of(TIDY_EVERY) {
                 agent.tidy().await;
             }
             board.agent(agent.status());
@@ -128,7 +134,7 @@ async fn life(config: &Config) -> Result<(), ServeError> {
     let mut int = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
     let ended = tokio::select! {
         r = inbox::run(Arc::clone(&agent), xs.clone()) => r.map_err(ServeError::from),
-        () = beat => Ok(()),
+        e = beat => Err(e),
         _ = term.recv() => Ok(()),
         _ = int.recv() => Ok(()),
     };

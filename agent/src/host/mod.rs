@@ -23,6 +23,7 @@ use xensnap::contract::{
 };
 use xensnap::wire::{AbsPath, RawJson};
 
+pub mod beat;
 pub mod detached;
 pub mod driver;
 mod error;
