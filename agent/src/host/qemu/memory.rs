@@ -27,7 +27,7 @@ const BANDWIDTH_USUAL: u64 = 128 << 20;
 /// While memory is written: as fast as the file takes it.
 const BANDWIDTH_WRITING: u64 = 1 << 40;
 /// How often QEMU is asked for the first page.
-const FIRST_PAGE_POLL: Duration = Duration::from_millis(2);
+const FIRST_PAGE_POLL: Duration = Duration::from_millis(1);
 /// From this version on a background snapshot can be cancelled or fail. Seen with 7.2: the RAM stays write-protected, and the guest hangs for good at its next
 /// write; mended in `bg_migration_iteration_finish`, which 8.2 has.
 const CANCEL_SAFE_MAJOR: u32 = 9;

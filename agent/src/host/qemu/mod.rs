@@ -33,8 +33,8 @@ pub mod registry;
 pub use lifecycle::command;
 use registry::{Known, Registry};
 
-/// How often a long write of memory is looked at.
-const MEMORY_POLL: Duration = Duration::from_millis(100);
+/// How often a write of memory is looked at: after a twentieth of the time that it has taken so far, within these.
+const MEMORY_POLL: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 /// How long memory may be written without a byte of progress.
 const MEMORY_STALL_MAX: Duration = Duration::from_secs(120);
 /// How long a pause's lock may be waited for: somebody else is releasing then.
@@ -228,7 +228,7 @@ impl<N: Nodes> Driver for QemuDriver<N> {
             return Ok(()); // begun already
         }
         let file = files::open_memory(path)?;
-        file.set_len(0).map_err(|e| files::failed("cannot empty the memory image", path, &e))?;
+        files::empty_memory(&file).map_err(|e| files::failed("cannot empty the memory image", path, &e))?;
         point("memory_begin.before").await?;
         let ours = link.paused.is_some();
         let bandwidth = memory::begin(link.qmp()?, &instance.name, &file, out.live, ours, deadline).await?;
@@ -248,7 +248,8 @@ impl<N: Nodes> Driver for QemuDriver<N> {
                 if words.contains("No space left") { ErrorKind::NoSpace } else { ErrorKind::BackendFailed };
             HostError::new(kind, format!("domain {}: QEMU could not write memory: {words}", instance.name))
         };
-        let (mut last, mut moved) = (0, Instant::now());
+        let begun = Instant::now();
+        let (mut last, mut moved) = (0, begun);
         loop {
             let known = self.registry.known(instance).await?;
             let mut link = self.links.get(known.address()).await?;
@@ -283,7 +284,7 @@ impl<N: Nodes> Driver for QemuDriver<N> {
                 }
             }
             drop(link);
-            sleep(MEMORY_POLL).await;
+            sleep((begun.elapsed() / 20).clamp(MEMORY_POLL.0, MEMORY_POLL.1)).await;
         }
     }
 
