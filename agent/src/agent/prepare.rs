@@ -26,7 +26,8 @@ impl<H: Host> Agent<H> {
         }
         let instance = self.instance(uuid).await?;
         let (stored, snapshots) = self.journal.domain(uuid).await?;
-        let facts = self.host.facts(instance.as_ref(), stored.as_ref()).await?;
+        let memory = plan::about_memory(&job.request.op);
+        let facts = self.host.facts(instance.as_ref(), stored.as_ref(), memory).await?;
         let adoptable = if stored.is_none() { self.adoptable(&facts).await } else { None };
         let stored = self.keep_domain(&facts, stored).await?;
         let recorded = self.recorded(&job.request.op, &facts, &snapshots).await;

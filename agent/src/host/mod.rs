@@ -152,11 +152,13 @@ pub trait Host: Send + Sync + 'static {
     /// All running instances, of every driver; their states are `Unknown`: no hypervisor is asked, so that none that hangs can hold up the others.
     fn instances(&self) -> impl Future<Output = Result<Vec<Instance>>> + Send;
 
-    /// Looks at a domain: `instance` when it runs, `known` as the store knows it (needed when it does not run).
+    /// Looks at a domain: `instance` when it runs, `known` as the store knows it (needed when it does not run). How its memory can be saved is found out only
+    /// when `memory` is wanted: that takes half of the questions.
     fn facts(
         &self,
         instance: Option<&Instance>,
         known: Option<&Domain>,
+        memory: bool,
     ) -> impl Future<Output = Result<DomainFacts>> + Send;
 
     /// Looks at one image that may not be (any more) a disk of a domain.

@@ -376,15 +376,22 @@ impl<N: Nodes> Host for RealHost<N> {
         Ok(all)
     }
 
-    async fn facts(&self, instance: Option<&Instance>, known: Option<&Domain>) -> Result<DomainFacts> {
+    async fn facts(
+        &self,
+        instance: Option<&Instance>,
+        known: Option<&Domain>,
+        memory: bool,
+    ) -> Result<DomainFacts> {
         let Some(kind) = instance.map(|i| &i.driver).or(known.map(|k| &k.driver)) else {
             return Err(HostError::new(ErrorKind::NoDomain, "the domain neither runs nor is it known"));
         };
         let config = driver!(self, kind, d => d.config(instance, known).await)?;
-        let (mut now, mut memory, mut open) = (None, None, None);
+        let (mut now, mut ability, mut open) = (None, None, None);
         if let Some(instance) = instance {
             now = Some(self.recheck(instance).await?);
-            memory = Some(driver!(self, kind, d => d.memory(instance).await)?);
+            if memory {
+                ability = Some(driver!(self, kind, d => d.memory(instance).await)?);
+            }
             let (process, nodes) = self.nodes_of(instance).await?;
             let files = process.files().map_err(|e| {
                 HostError::new(
@@ -411,7 +418,7 @@ impl<N: Nodes> Host for RealHost<N> {
             instance: now,
             config,
             disks,
-            memory,
+            memory: ability,
             ram,
             memory_free,
         })

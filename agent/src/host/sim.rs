@@ -251,7 +251,12 @@ impl Host for SimHost {
         self.verb("instances", |w| Ok(w.instance().into_iter().collect())).await
     }
 
-    async fn facts(&self, _instance: Option<&Instance>, _known: Option<&Domain>) -> Result<DomainFacts> {
+    async fn facts(
+        &self,
+        _instance: Option<&Instance>,
+        _known: Option<&Domain>,
+        memory: bool,
+    ) -> Result<DomainFacts> {
         let disks = config_disks()?;
         self.verb("facts", |w| {
             Ok(DomainFacts {
@@ -262,7 +267,7 @@ impl Host for SimHost {
                 config: RawJson::new("{\"sim\":true}")
                     .map_err(|e| HostError::new(ErrorKind::Internal, e.to_string()))?,
                 disks: disks.into_iter().map(|d| w.facts_of(d)).collect(),
-                memory: w.run.as_ref().map(|_| MemoryAbility {
+                memory: w.run.as_ref().filter(|_| memory).map(|_| MemoryAbility {
                     live: if w.live { Ok(()) } else { Err("no background-snapshot".into()) },
                     paused: Ok(()),
                     ram: 1 << 20,

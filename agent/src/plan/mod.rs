@@ -29,7 +29,7 @@ mod tests;
 use std::time::Duration;
 
 use uuid::Uuid;
-use xensnap::contract::{Domain, Line, OperationId, Plan, RequestOp, Snapshot, Step, StepAct};
+use xensnap::contract::{Domain, Line, MemoryMode, OperationId, Plan, RequestOp, Snapshot, Step, StepAct};
 use xensnap::wire::{AbsPath, Timestamp};
 
 use crate::host::{DiskFacts, DomainFacts, HostError};
@@ -45,6 +45,15 @@ pub struct Limits {
     pub pause_grace: Duration,
     /// Free space in bytes that an operation must leave on each file system.
     pub space_left_min: u64,
+}
+
+/// Whether a plan depends on how the domain's memory can be saved: then the host has to find it out.
+pub fn about_memory(op: &RequestOp) -> bool {
+    match op {
+        RequestOp::VmSnapshotCreate(r) => r.memory != MemoryMode::None,
+        RequestOp::VmSnapshotRevert(_) => true,
+        _ => false,
+    }
 }
 
 /// All that a plan is made from.

@@ -30,7 +30,7 @@ async fn snapshot(rig: &Rig, guest: &Guest, live: bool) -> Vec<u8> {
     let i = instance(&host, guest).await;
     let out = memory_out(rig, guest, live);
     let operation = "op".parse().unwrap();
-    let ability = host.facts(Some(&i), None).await.unwrap().memory.unwrap();
+    let ability = host.facts(Some(&i), None, true).await.unwrap().memory.unwrap();
     assert_eq!((ability.live.as_ref().err(), &ability.paused, ability.ram), (None, &Ok(()), 64 << 20));
     host.create_memory_file(&out).await.unwrap();
     host.create_memory_file(&out).await.unwrap();
@@ -150,7 +150,7 @@ async fn a_guest_that_was_paused_before_stays_so_and_keeps_its_disks() {
     let i = instance(&host, &guest).await;
     if qemu_major() < 10 {
         // Older ones cannot: it is said beforehand, and nothing happens when it is asked all the same.
-        let ability = host.facts(Some(&i), None).await.unwrap().memory.unwrap();
+        let ability = host.facts(Some(&i), None, true).await.unwrap().memory.unwrap();
         assert!(ability.live.is_err() && ability.paused.is_err(), "{ability:?}");
         let out = memory_out(&rig, &guest, true);
         host.create_memory_file(&out).await.unwrap();
@@ -167,7 +167,7 @@ async fn a_guest_that_was_paused_before_stays_so_and_keeps_its_disks() {
         host.disks_create(Some(&i), &guest.tags(number)).await.unwrap();
         host.remove_file(&out.path).await.unwrap();
     }
-    let ability = host.facts(Some(&i), None).await.unwrap().memory.unwrap();
+    let ability = host.facts(Some(&i), None, true).await.unwrap().memory.unwrap();
     assert!(ability.paused.unwrap_err().contains("earlier migration"));
     host.let_go(i.uuid).await;
     guest.ask("cont", json!({})).await;
@@ -186,7 +186,7 @@ async fn memory_of_a_guest_that_never_ran_is_not_written_live() {
     rig.register(&guest, 7).await;
     let host = rig.host().await;
     let i = instance(&host, &guest).await;
-    let ability = host.facts(Some(&i), None).await.unwrap().memory.unwrap();
+    let ability = host.facts(Some(&i), None, true).await.unwrap().memory.unwrap();
     assert_eq!(ability.live, Err("not in the state prelaunch".into()));
     assert_eq!(ability.paused.is_ok(), qemu_major() >= 10);
     let out = memory_out(&rig, &guest, true);

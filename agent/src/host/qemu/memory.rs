@@ -64,9 +64,12 @@ pub async fn status(qmp: &mut Qmp, deadline: Instant) -> std::result::Result<Str
 /// # Errors
 /// See [`QmpError`].
 pub async fn stage(qmp: &mut Qmp, deadline: Instant) -> std::result::Result<Stage, QmpError> {
-    let said = qmp.execute("query-migrate", json!({}), deadline).await?;
+    Ok(stage_in(&qmp.execute("query-migrate", json!({}), deadline).await?))
+}
+
+fn stage_in(said: &Value) -> Stage {
     let number = |at| said.pointer(at).and_then(Value::as_u64).unwrap_or(0);
-    Ok(match said.get("status").and_then(Value::as_str) {
+    match said.get("status").and_then(Value::as_str) {
         None | Some("none" | "cancelled") => Stage::None,
         Some("completed") => Stage::Completed,
         Some("failed") => Stage::Failed(
@@ -76,7 +79,7 @@ pub async fn stage(qmp: &mut Qmp, deadline: Instant) -> std::result::Result<Stag
             let pages = number("/ram/normal").saturating_add(number("/ram/duplicate"));
             Stage::Active(pages.saturating_mul(number("/ram/page-size").max(4096)), number("/ram/total"))
         }
-    })
+    }
 }
 
 /// Whether memory is being written.
@@ -144,7 +147,7 @@ pub async fn ability(
         .flatten()
         .filter_map(Value::as_str)
         .collect();
-    if !blocked.is_empty() || matches!(stage(qmp, deadline).await?, Stage::Active(..)) {
+    if !blocked.is_empty() || matches!(stage_in(&said), Stage::Active(..)) {
         let why = if blocked.is_empty() { "a migration is under way".to_owned() } else { blocked.join("; ") };
         return Ok(MemoryAbility { live: Err(why.clone()), paused: Err(why), ram, writer });
     }
