@@ -91,9 +91,11 @@ impl Guard {
         done
     }
 
-    /// Leaves a pause of an earlier agent to the guard, which tries until it is over.
+    /// Leaves a pause to the guard, which tries until it is over: one of an earlier agent, or one whose QEMU hangs, for which no agent is to be killed.
     pub async fn take_over(&self, operation: &str) {
-        self.link.lock().await.say(&format!("release {operation}\n")).await;
+        let mut link = self.link.lock().await;
+        link.armed.remove(operation);
+        link.say(&format!("release {operation}\n")).await;
     }
 
     /// Tells the guard that a pause is over.
@@ -264,6 +266,7 @@ async fn watch(stream: UnixStream, folder: &Path) -> Option<String> {
                 }
             }
             ["release", operation] => {
+                armed.remove(*operation);
                 drop(tokio::spawn(release(folder.to_owned(), (*operation).to_owned(), None)))
             }
             ["disarm", operation] => drop(armed.remove(*operation)),

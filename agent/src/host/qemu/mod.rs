@@ -207,7 +207,14 @@ impl<N: Nodes> Driver for QemuDriver<N> {
             paused.map_or(Instant::now() + COMMAND_MAX, |p| p.until.max(Instant::now() + COMMAND_MAX));
         let qmp = link.qmp()?;
         let before = Instant::now();
-        let how = pause::go_on(qmp, deadline).await.map_err(|e| e.about(&instance.name))?;
+        let how = match pause::go_on(qmp, deadline).await {
+            Ok(how) => how,
+            Err(e) => {
+                // QEMU hangs, not we: the guard goes on trying, and must not kill an agent that has other guests.
+                self.guard.take_over(operation.as_str()).await;
+                return Err(e.about(&instance.name));
+            }
+        };
         point("release.after").await?;
         let events = qmp.take_events();
         (link.paused, link.nodes) = (None, None);
