@@ -56,11 +56,12 @@ pub(crate) fn need_snapshot(db: &Reader, domain: Uuid, id: &OperationId) -> Resu
 /// What can be said against adding a snapshot, but for its parent.
 pub(crate) fn check_new(db: &Reader, snapshot: &Snapshot) -> Result<()> {
     let domain = snapshot.domain;
-    if db.domain(domain)?.is_none() {
-        return Err(StoreError::NoDomain { domain });
-    }
     let taken =
         |sql, params: &[&dyn rusqlite::ToSql]| db.conn.prepare_cached(sql).and_then(|mut s| s.exists(params));
+    let known = taken("SELECT 1 FROM domain WHERE uuid = ?1", &[&domain.to_string()]);
+    if !db.sorted("looking for the domain", known)? {
+        return Err(StoreError::NoDomain { domain });
+    }
     let id = snapshot.id.as_str();
     if db.sorted("looking for the id", taken("SELECT 1 FROM snapshot WHERE id = ?1", &[&id]))? {
         return Err(StoreError::SnapshotExists { id: id.to_owned() });
