@@ -3,10 +3,10 @@
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use xensnap::contract::{Operation, OperationState};
 
-use crate::text::plain;
+use crate::text::{plain, size};
 use crate::view::what;
 
 /// A bar on the error output, if that is a terminal.
@@ -75,7 +75,7 @@ fn line(op: &Operation, amount: Option<(u64, u64)>) -> String {
         line.push_str(&format!(", {}", step.as_str().replace('_', "-")));
     }
     if let Some((done, total)) = amount {
-        line.push_str(&format!(", {} of {}", HumanBytes(done), HumanBytes(total)));
+        line.push_str(&format!(", {} of {}", size(done), size(total)));
     }
     plain(&line).into_owned()
 }
@@ -90,7 +90,7 @@ mod tests {
         let op: Operation = xensnap::wire::from_str(json).unwrap();
         assert_eq!(
             line(&op, Some((1 << 20, 1 << 21))),
-            "vm-snapshot-create: step 3 of 9, memory-complete, 1.00 MiB of 2.00 MiB"
+            "vm-snapshot-create: step 3 of 9, memory-complete, 1 MiB of 2 MiB"
         );
         assert_eq!(line(&op, None), "vm-snapshot-create: step 3 of 9, memory-complete");
     }

@@ -1,6 +1,9 @@
 //! Operations: the program, a real xenstored, and an agent that follows a script.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -425,6 +428,28 @@ fn nothing_is_drawn_where_there_is_no_terminal() {
     let _agent = bed.agent(success);
     let output = bed.terminal().command(&["vm-snapshot-create", "web"]).output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_terminal_shows_step_and_bytes() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let bed = Bed::new();
+    let _agent = bed.agent(endless);
+    let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&screen).unwrap();
+    unlockpt(&screen).unwrap();
+    let path = ptsname(&screen, Vec::new()).unwrap();
+    let terminal = File::options().read(true).write(true).open(path.to_str().unwrap()).unwrap();
+    let mut command = bed.terminal().command(&["vm-snapshot-create", "web", "--timeout", "1s"]);
+    let status = command.env("TERM", "xterm").stdout(Stdio::null()).stderr(terminal).status().unwrap();
+    // The last writer of the terminal: its end is then an error of reading.
+    drop(command);
+    let mut drawn = Vec::new();
+    let _ = File::from(screen).read_to_end(&mut drawn);
+    let drawn = String::from_utf8_lossy(&drawn);
+    assert_eq!(status.code(), Some(4));
+    assert!(drawn.contains("vm-snapshot-create: step 2 of 3, memory-complete, 1 MiB of 4 MiB"), "{drawn:?}");
+    assert!(drawn.contains("25%"), "{drawn:?}");
 }
 
 #[test]
