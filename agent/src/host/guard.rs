@@ -7,6 +7,7 @@
 //!     |<--- armed OPERATION -------------------------
 //!     | stop .. snapshot .. cont, unlink file
 //!     |---- disarm OPERATION ----------------------> forgets it
+//!     |---- hand OPERATION ------------------------> its QEMU hangs, the agent does not: releases it as soon as QEMU answers
 //!     |
 //!     x dies: the connection ends ----------------> releases every pause of this agent, ends
 //!     z hangs, is stopped: the deadline passes ---> SIGKILL by pidfd (a stopped agent still holds the QMP socket), then the same
@@ -96,6 +97,14 @@ impl Guard {
         let mut link = self.link.lock().await;
         link.armed.remove(operation);
         link.say(&format!("release {operation}\n")).await;
+    }
+
+    /// Leaves a pause to the guard, without a deadline: a QEMU that hangs is no reason to end an agent that does not, nor the operations on other domains.
+    pub async fn hand_over(&self, operation: &str) {
+        let mut link = self.link.lock().await;
+        if link.armed.contains_key(operation) && link.say(&format!("hand {operation}\n")).await {
+            link.armed.remove(operation);
+        }
     }
 
     /// Tells the guard that a pause is over.
@@ -223,7 +232,7 @@ async fn serve(socket: &Path, folder: &Path) -> std::io::Result<()> {
     let peer = stream.peer_cred()?;
     let agent = peer.pid().and_then(|p| u32::try_from(p).ok()).and_then(Process::of);
     let pidfd = peer.pid().and_then(Pid::from_raw).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-    let overdue = watch(stream, folder).await;
+    let overdue = watch(stream, folder, agent).await;
     if let (Some(operation), Some(pidfd)) = (&overdue, &pidfd) {
         eprintln!("xensnapd guard: operation {operation} holds its guest too long: the agent is killed");
         let _ = pidfd_send_signal(pidfd, Signal::KILL); // ESRCH: it has died just now
@@ -237,7 +246,7 @@ async fn serve(socket: &Path, folder: &Path) -> std::io::Result<()> {
 }
 
 /// Serves the agent; returns at its end, or the operation whose deadline has passed.
-async fn watch(stream: UnixStream, folder: &Path) -> Option<String> {
+async fn watch(stream: UnixStream, folder: &Path, agent: Option<Process>) -> Option<String> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     let mut armed: HashMap<String, Instant> = HashMap::new();
@@ -268,6 +277,10 @@ async fn watch(stream: UnixStream, folder: &Path) -> Option<String> {
             ["release", operation] => {
                 armed.remove(*operation);
                 drop(tokio::spawn(release(folder.to_owned(), (*operation).to_owned(), None)))
+            }
+            ["hand", operation] => {
+                armed.remove(*operation);
+                drop(tokio::spawn(release(folder.to_owned(), (*operation).to_owned(), agent)));
             }
             ["disarm", operation] => drop(armed.remove(*operation)),
             _ => eprintln!("xensnapd guard: not understood: {line}"),

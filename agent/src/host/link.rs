@@ -130,6 +130,14 @@ impl Links {
         }
     }
 
+    /// A domain's pause is over: the guard has ended it.
+    pub async fn pause_over(&self, domain: Uuid) {
+        let slot = self.slots.lock().unwrap_or_else(PoisonError::into_inner).get(&domain).map(Arc::clone);
+        if let Some(slot) = slot {
+            slot.lock().await.paused = None;
+        }
+    }
+
     /// Closes a domain's connection. A pause of ours is remembered.
     pub async fn let_go(&self, domain: Uuid) {
         let slot = self.slots.lock().unwrap_or_else(PoisonError::into_inner).get(&domain).map(Arc::clone);

@@ -97,6 +97,12 @@ impl Pause {
     }
 }
 
+/// How much time a pause has left; `None` when there is none.
+pub fn left(folder: &Path, operation: &str) -> Option<Duration> {
+    let pause: Pause = serde_json::from_slice(&fs::read(file(folder, operation)).ok()?).ok()?;
+    Some(Duration::from_millis(pause.deadline_ms.saturating_sub(clock_ms())))
+}
+
 /// The operations that have a pause now.
 pub fn all(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();

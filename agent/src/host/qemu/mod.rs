@@ -7,11 +7,12 @@
 //!   here        the verbs; pause and release under the guard
 //! ```
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 use xensnap::contract::{Domain, DriverKind, ErrorKind, MemoryOut, OperationId, QemuConfig, Start};
 
@@ -37,6 +38,8 @@ use registry::{Known, Registry};
 const MEMORY_POLL: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 /// How long memory may be written without a byte of progress.
 const MEMORY_STALL_MAX: Duration = Duration::from_secs(120);
+/// How long before its deadline a pause that cannot be ended is left to the guard.
+const HAND_OVER: Duration = Duration::from_secs(1);
 /// How long a pause's lock may be waited for: somebody else is releasing then.
 const LOCK_MAX: Duration = Duration::from_secs(30);
 
@@ -84,6 +87,38 @@ impl<N: Nodes> QemuDriver<N> {
         held.over().map_err(|e| files::failed("cannot remove a pause from", &folder, &e))?;
         self.guard.disarm(&operation).await;
         Ok(())
+    }
+
+    /// Lets the guest go on, unless somebody else has done it.
+    async fn release_ours(&self, operation: &OperationId, instance: &Instance) -> Result<Option<Duration>> {
+        let folder = self.settings.pauses();
+        point("release.before").await?;
+        let taken = pause::take(&folder, operation.as_str(), Instant::now() + LOCK_MAX).await;
+        let Some(held) = taken.map_err(|e| files::failed("cannot use the pauses in", &folder, &e))? else {
+            self.links.pause_over(instance.uuid).await;
+            return Ok(None);
+        };
+        if Process::alive_of(&instance.run).is_none_or(|p| p.to_string() != held.pause.run) {
+            self.pause_over(held).await?; // the run that was paused has ended
+            return Ok(None);
+        }
+        let known = self.registry.known(instance).await?;
+        let mut link = self.links.get(known.address()).await?;
+        let paused = link.paused;
+        let deadline =
+            paused.map_or(Instant::now() + COMMAND_MAX, |p| p.until.max(Instant::now() + COMMAND_MAX));
+        let qmp = link.qmp()?;
+        let before = Instant::now();
+        let how = pause::go_on(qmp, deadline).await.map_err(|e| e.about(&instance.name))?;
+        point("release.after").await?;
+        let events = qmp.take_events();
+        (link.paused, link.nodes) = (None, None);
+        drop(link);
+        self.pause_over(held).await?;
+        let Some(paused) = paused.filter(|_| how != Released::Gone) else { return Ok(None) };
+        let by_qemu =
+            paused.stopped_at.and_then(|stop| Some(when(&events, "RESUME", stop)?.saturating_sub(stop)));
+        Ok(Some(by_qemu.unwrap_or_else(|| before.saturating_duration_since(paused.since))))
     }
 
     /// What is left to do after memory was written, or not.
@@ -190,40 +225,22 @@ impl<N: Nodes> Driver for QemuDriver<N> {
     }
 
     async fn release(&self, operation: &OperationId, instance: &Instance) -> Result<Option<Duration>> {
-        let folder = self.settings.pauses();
-        point("release.before").await?;
-        let taken = pause::take(&folder, operation.as_str(), Instant::now() + LOCK_MAX).await;
-        let Some(held) = taken.map_err(|e| files::failed("cannot use the pauses in", &folder, &e))? else {
-            return Ok(None);
+        let left = pause::left(&self.settings.pauses(), operation.as_str());
+        let mut work = pin!(self.release_ours(operation, instance));
+        let done = match left {
+            None => work.await,
+            Some(left) => match timeout(left.saturating_sub(HAND_OVER), &mut work).await {
+                Ok(done) => done,
+                Err(_) => {
+                    self.guard.hand_over(operation.as_str()).await;
+                    work.await
+                }
+            },
         };
-        if Process::alive_of(&instance.run).is_none_or(|p| p.to_string() != held.pause.run) {
-            self.pause_over(held).await?; // the run that was paused has ended
-            return Ok(None);
+        if done.is_err() {
+            self.guard.hand_over(operation.as_str()).await;
         }
-        let known = self.registry.known(instance).await?;
-        let mut link = self.links.get(known.address()).await?;
-        let paused = link.paused;
-        let deadline =
-            paused.map_or(Instant::now() + COMMAND_MAX, |p| p.until.max(Instant::now() + COMMAND_MAX));
-        let qmp = link.qmp()?;
-        let before = Instant::now();
-        let how = match pause::go_on(qmp, deadline).await {
-            Ok(how) => how,
-            Err(e) => {
-                // QEMU hangs, not we: the guard goes on trying, and must not kill an agent that has other guests.
-                self.guard.take_over(operation.as_str()).await;
-                return Err(e.about(&instance.name));
-            }
-        };
-        point("release.after").await?;
-        let events = qmp.take_events();
-        (link.paused, link.nodes) = (None, None);
-        drop(link);
-        self.pause_over(held).await?;
-        let Some(paused) = paused.filter(|_| how != Released::Gone) else { return Ok(None) };
-        let by_qemu =
-            paused.stopped_at.and_then(|stop| Some(when(&events, "RESUME", stop)?.saturating_sub(stop)));
-        Ok(Some(by_qemu.unwrap_or_else(|| before.saturating_duration_since(paused.since))))
+        done
     }
 
     async fn memory_begin(&self, instance: &Instance, out: &MemoryOut) -> Result<()> {
