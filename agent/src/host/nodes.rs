@@ -1,7 +1,9 @@
 //! The few things that the host asks of xenstore. A trait, so that tests need no daemon.
 
+use std::io;
+
 use xensnap::contract::ErrorKind;
-use xensnap::xenstore::{Connection, Error as XsError};
+use xenstore_rs::AsyncXs;
 
 use super::{HostError, Result};
 
@@ -20,36 +22,37 @@ pub trait Nodes: Send + Sync + 'static {
     fn remove(&self, path: &str) -> impl Future<Output = Result<()>> + Send;
 }
 
-impl Nodes for Connection {
+/// Any connection that has xenstore-rs's trait will do; the agent's is [`xensnap::xenstore::Connection`].
+impl<X: AsyncXs + Sync + 'static> Nodes for X {
     async fn list(&self, path: &str) -> Result<Vec<String>> {
-        match self.directory(path).await {
-            Err(e) if e.is_no_entry() => Ok(Vec::new()),
-            other => other.map_err(|e| failed(path, &e)),
-        }
+        let names = absent(self.directory(path).await).map_err(|e| failed(path, &e))?;
+        Ok(names.unwrap_or_default().into_iter().map(String::from).collect())
     }
 
     async fn read(&self, path: &str) -> Result<Option<String>> {
-        match Connection::read(self, path).await {
-            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-            Err(e) if e.is_no_entry() => Ok(None),
-            Err(e) => Err(failed(path, &e)),
-        }
+        let value = absent(AsyncXs::read(self, path).await).map_err(|e| failed(path, &e))?;
+        Ok(value.map(String::from))
     }
 
     async fn write(&self, path: &str, value: &str) -> Result<()> {
-        Connection::write(self, path, value.as_bytes()).await.map_err(|e| failed(path, &e))
+        AsyncXs::write(self, path, value).await.map_err(|e| failed(path, &e))
     }
 
     async fn remove(&self, path: &str) -> Result<()> {
-        match self.rm(path).await {
-            Ok(()) => Ok(()),
-            Err(e) if e.is_no_entry() => Ok(()),
-            Err(e) => Err(failed(path, &e)),
-        }
+        absent(self.rm(path).await).map(drop).map_err(|e| failed(path, &e))
     }
 }
 
-fn failed(path: &str, e: &XsError) -> HostError {
+/// A node that is not there is no error.
+fn absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn failed(path: &str, e: &io::Error) -> HostError {
     HostError::new(ErrorKind::BackendFailed, format!("xenstore {path}: {e}"))
         .hint("is xenstored running? then ask again")
 }
