@@ -1,10 +1,10 @@
 //! Ending and starting: whatever state QEMU is in, and whatever an earlier agent began.
 
-use rustix::process::{Pid, Signal, getsid};
+use rustix::process::Signal;
 use xensnap::contract::ErrorKind;
 use xensnapd::host::{Host, RunState, process};
 
-use crate::rig::{Rig, have_qemu, instance, run};
+use crate::rig::{Rig, have_qemu, instance, run, session};
 
 const ONE: [(&str, &str); 1] = [("vda", "qcow2")];
 
@@ -47,7 +47,7 @@ async fn a_started_domain_outlives_the_agent_and_is_not_started_twice() {
     let i = host.start_domain(uuid, &start).await.unwrap();
     assert_eq!((i.state, i.domid), (RunState::Running, 1));
     let qemu = guest.process();
-    assert_ne!(getsid(Pid::from_raw(i32::try_from(qemu.pid).unwrap())), getsid(None), "a session of its own");
+    assert_ne!(session(qemu.pid), session(std::process::id()), "a session of its own");
     drop(host);
     let host = rig.host().await;
     assert_eq!(host.start_domain(uuid, &start).await.unwrap().run, i.run);

@@ -9,7 +9,7 @@ use serde_json::json;
 use xensnapd::host::process::{self, Process};
 use xensnapd::host::{Host, RunState, pause};
 
-use crate::rig::{Guest, Rig, have_qemu, instance};
+use crate::rig::{Guest, Rig, have_qemu, instance, session};
 
 const ONE: [(&str, &str); 1] = [("vda", "qcow2")];
 
@@ -163,8 +163,7 @@ async fn a_guard_that_was_killed_is_replaced_before_the_next_pause() {
     let host = rig.host().await;
     let i = instance(&host, &guest).await;
     let [first] = guards(&rig)[..] else { panic!("one guard") };
-    let pid = rustix::process::Pid::from_raw(i32::try_from(first.pid).unwrap());
-    assert_ne!(rustix::process::getsid(pid), rustix::process::getsid(None), "a session of its own");
+    assert_ne!(session(first.pid), session(std::process::id()), "a session of its own");
     first.signal(Signal::KILL);
     until("the guard is gone", || !first.alive()).await;
     host.pause(&"op".parse().unwrap(), &i, Duration::from_secs(60)).await.unwrap();

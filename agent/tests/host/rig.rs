@@ -262,6 +262,12 @@ pub(crate) async fn instance(host: &RealHost<Map>, guest: &Guest) -> Instance {
     all.into_iter().find(|i| i.uuid == guest.config.uuid).expect("it is listed")
 }
 
+/// The session of a process: field 6 of `/proc/PID/stat`. 0 when its leader is outside of our pid namespace, where `getsid` of rustix panics.
+pub(crate) fn session(pid: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(3).unwrap().parse().unwrap()
+}
+
 /// Tags that an image holds, as qemu-img sees them.
 pub(crate) fn tags_in(image: &Path) -> Vec<String> {
     let info: Value =
