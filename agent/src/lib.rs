@@ -17,6 +17,7 @@ pub mod fault;
 pub mod host;
 pub mod inbox;
 pub mod journal;
+pub mod libxl;
 pub mod log;
 pub mod outbox;
 pub mod plan;
