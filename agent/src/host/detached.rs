@@ -8,7 +8,7 @@
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
 use xensnap::contract::ErrorKind;
@@ -21,21 +21,7 @@ use super::{HostError, Result};
 /// # Errors
 /// When it cannot be started. Whether it then lives on is the caller's to see.
 pub async fn start(settings: &Settings, unit: &str, log: &Path, command: &[String]) -> Result<()> {
-    let (program, args) = if settings.systemd {
-        let mut args: Vec<String> = ["--quiet", "--collect", "--service-type=exec"].map(String::from).into();
-        args.push(format!("--unit={unit}"));
-        // KillMode: what the command starts (helpers of a QEMU) goes with it. LimitNOFILE as QEMU wants it, not as the agent has it.
-        for property in ["StandardInput=null", "KillMode=control-group", "LimitNOFILE=65536"] {
-            args.push(format!("--property={property}"));
-        }
-        for stream in ["StandardOutput", "StandardError"] {
-            args.push(format!("--property={stream}=append:{}", log.display()));
-        }
-        ("systemd-run".into(), [args, vec!["--".into()], command.to_vec()].concat())
-    } else {
-        let head = vec!["detach".into(), log.display().to_string()];
-        (settings.exe.clone(), [head, command.to_vec()].concat())
-    };
+    let (program, args) = starter(settings, unit, log, command);
     #[expect(clippy::disallowed_methods, reason = "the host is where processes are started")]
     let mut starter = tokio::process::Command::new(&program);
     starter.args(args).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -47,6 +33,31 @@ pub async fn start(settings: &Settings, unit: &str, log: &Path, command: &[Strin
     }
     let words = String::from_utf8_lossy(&done.stderr);
     Err(failed(words.lines().last().map_or_else(|| done.status.to_string(), str::to_owned)))
+}
+
+/// The program that starts it, and its arguments.
+fn starter(settings: &Settings, unit: &str, log: &Path, command: &[String]) -> (PathBuf, Vec<OsString>) {
+    let mut line: Vec<OsString> = Vec::new();
+    if settings.systemd {
+        line.extend(["--quiet", "--collect", "--service-type=exec"].map(OsString::from));
+        line.push(format!("--unit={unit}").into());
+        // KillMode: what the command starts goes with it. LimitNOFILE as a QEMU wants it, not as the agent has it.
+        line.extend(
+            ["StandardInput=null", "KillMode=control-group", "LimitNOFILE=65536"]
+                .map(|p| format!("--property={p}").into()),
+        );
+        line.extend(
+            ["Output", "Error"].map(|s| format!("--property=Standard{s}=append:{}", log.display()).into()),
+        );
+        line.push("--".into());
+        // systemd.service(5): `$` begins a variable in a command line, `$$` is a plain one.
+        line.extend(command.iter().map(|word| word.replace('$', "$$").into()));
+        ("systemd-run".into(), line)
+    } else {
+        line.extend(["detach".into(), log.as_os_str().to_owned()]);
+        line.extend(command.iter().map(OsString::from));
+        (settings.exe.clone(), line)
+    }
 }
 
 /// `xensnapd detach LOG PROGRAM ARGUMENT..`: starts the program in a session of its own, and ends.
@@ -72,4 +83,29 @@ fn detach(args: &[OsString]) -> std::io::Result<()> {
     command.args(rest).current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let started = command.spawn(); // never waited for: it outlives us, and init waits for it
     started.map(drop).map_err(|e| std::io::Error::other(format!("{}: {e}", Path::new(program).display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_systemd_it_becomes_a_unit_of_its_own() {
+        let usual = Settings::usual().unwrap();
+        let settings = Settings { systemd: true, ..usual.clone() };
+        let command = ["/usr/bin/qemu".to_owned(), "-name".into(), "a$b ${HOME}".into()];
+        let (program, line) =
+            starter(&settings, "xensnap-domain-1", Path::new("/run/xensnap/x.log"), &command);
+        let line: Vec<&str> = line.iter().map(|w| w.to_str().unwrap()).collect();
+        assert_eq!(program, Path::new("systemd-run"));
+        assert!(
+            line.contains(&"--unit=xensnap-domain-1")
+                && line.contains(&"--property=StandardError=append:/run/xensnap/x.log")
+        );
+        assert_eq!(line[line.len() - 4..], ["--", "/usr/bin/qemu", "-name", "a$$b $${HOME}"]);
+        let (program, plain) =
+            starter(&Settings { systemd: false, ..usual.clone() }, "u", Path::new("/l"), &command);
+        assert_eq!(program, usual.exe);
+        assert_eq!(plain, ["detach", "/l", "/usr/bin/qemu", "-name", "a$b ${HOME}"]);
+    }
 }

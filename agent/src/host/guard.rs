@@ -9,25 +9,29 @@
 //!     |---- disarm OPERATION ----------------------> forgets it
 //!     |---- hand OPERATION ------------------------> its QEMU hangs, the agent does not: releases it as soon as QEMU answers
 //!     |
-//!     x dies: the connection ends ----------------> releases every pause of this agent, ends
+//!     x dies (seen by pidfd) ---------------------> releases every pause of this agent, ends
 //!     z hangs, is stopped: the deadline passes ---> SIGKILL by pidfd (a stopped agent still holds the QMP socket), then the same
 //! ```
 //!
-//! One guard an agent, started with it; one that has died is replaced at the next arm. The pause files ([`super::pause`]) decide who releases. Backstops when
-//! both die: `release-leftovers` by the service's ExecStopPost, and at the agent's next start.
+//! One guard an agent, started with it; one that dies is replaced: at once when it watched over a pause, else at the next arm. The pause files
+//! ([`super::pause`]) decide who releases. Backstops when both die: `release-leftovers` by the service's ExecStopPost, and at the agent's next start.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::pin::Pin;
 use std::process::ExitCode;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use xensnap::contract::ErrorKind;
@@ -49,13 +53,18 @@ const TRY_MAX: Duration = Duration::from_secs(30);
 /// The agent's side.
 #[derive(Debug)]
 pub struct Guard {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     settings: Settings,
     link: Mutex<Link>,
 }
 
 #[derive(Debug, Default)]
 struct Link {
-    stream: Option<(Lines<BufReader<OwnedReadHalf>>, OwnedWriteHalf)>,
+    stream: Option<(mpsc::UnboundedReceiver<String>, OwnedWriteHalf)>,
     armed: HashMap<String, Instant>,
     started: u32,
 }
@@ -63,7 +72,7 @@ struct Link {
 impl Guard {
     /// Not started yet: see [`Guard::ready`].
     pub fn new(settings: Settings) -> Self {
-        Self { settings, link: Mutex::default() }
+        Self { shared: Arc::new(Shared { settings, link: Mutex::default() }) }
     }
 
     /// Starts the guard unless it runs.
@@ -71,8 +80,8 @@ impl Guard {
     /// # Errors
     /// When it cannot be started: nothing may be paused then.
     pub async fn ready(&self) -> Result<()> {
-        let mut link = self.link.lock().await;
-        if link.stream.is_none() { self.start(&mut link).await } else { Ok(()) }
+        let mut link = self.shared.link.lock().await;
+        if link.stream.is_none() { start(&self.shared, &mut link).await } else { Ok(()) }
     }
 
     /// Has the guard watch over a pause, whose file is written; returns once it does.
@@ -80,12 +89,12 @@ impl Guard {
     /// # Errors
     /// When no guard can be had: the guest must not be paused then.
     pub async fn arm(&self, operation: &str, time: Duration) -> Result<()> {
-        let mut link = self.link.lock().await;
+        let mut link = self.shared.link.lock().await;
         link.armed.insert(operation.to_owned(), Instant::now() + time);
         if link.tell(operation).await {
             return Ok(());
         }
-        let done = self.start(&mut link).await;
+        let done = start(&self.shared, &mut link).await;
         if done.is_err() {
             link.armed.remove(operation);
         }
@@ -94,14 +103,14 @@ impl Guard {
 
     /// Leaves a pause to the guard, which tries until it is over: one of an earlier agent, or one whose QEMU hangs, for which no agent is to be killed.
     pub async fn take_over(&self, operation: &str) {
-        let mut link = self.link.lock().await;
+        let mut link = self.shared.link.lock().await;
         link.armed.remove(operation);
         link.say(&format!("release {operation}\n")).await;
     }
 
     /// Leaves a pause to the guard, without a deadline: a QEMU that hangs is no reason to end an agent that does not, nor the operations on other domains.
     pub async fn hand_over(&self, operation: &str) {
-        let mut link = self.link.lock().await;
+        let mut link = self.shared.link.lock().await;
         if link.armed.contains_key(operation) && link.say(&format!("hand {operation}\n")).await {
             link.armed.remove(operation);
         }
@@ -109,52 +118,73 @@ impl Guard {
 
     /// Tells the guard that a pause is over.
     pub async fn disarm(&self, operation: &str) {
-        let mut link = self.link.lock().await;
+        let mut link = self.shared.link.lock().await;
         link.armed.remove(operation);
         link.say(&format!("disarm {operation}\n")).await;
     }
+}
 
-    /// Starts a new guard, and has it watch over all that is armed.
-    async fn start(&self, link: &mut Link) -> Result<()> {
-        link.stream = None;
-        link.started += 1;
-        let run_dir = &self.settings.run_dir;
-        files::private_folder(run_dir).map_err(|e| files::failed("cannot make the folder", run_dir, &e))?;
-        let number = format!("{}-{}", std::process::id(), link.started);
-        let socket = run_dir.join(format!("guard-{number}.sock"));
-        let text = |path: &Path| path.display().to_string();
-        let command = [text(&self.settings.exe), "guard".into(), text(run_dir), text(&socket)];
-        detached::start(
-            &self.settings,
-            &format!("xensnapd-guard-{number}"),
-            &run_dir.join("guard.log"),
-            &command,
-        )
-        .await?;
-        let until = Instant::now() + START_MAX;
-        let stream = loop {
-            match UnixStream::connect(&socket).await {
-                Ok(stream) => break stream,
-                Err(_) if Instant::now() < until => sleep(Duration::from_millis(5)).await,
-                Err(e) => {
-                    return Err(HostError::new(
-                        ErrorKind::Internal,
-                        format!("the guard does not come up: {e}"),
-                    )
-                    .hint(format!("see {}", run_dir.join("guard.log").display())));
-                }
-            }
-        };
-        let (read, write) = stream.into_split();
-        link.stream = Some((BufReader::new(read).lines(), write));
-        for operation in link.armed.keys().cloned().collect::<Vec<_>>() {
-            if !link.tell(&operation).await {
-                return Err(HostError::new(ErrorKind::Internal, "the guard ends as soon as it is started")
-                    .hint(format!("see {}", run_dir.join("guard.log").display())));
+/// Starts a new guard, and has it watch over all that is armed.
+async fn start(shared: &Arc<Shared>, link: &mut Link) -> Result<()> {
+    link.stream = None;
+    link.started += 1;
+    let run_dir = &shared.settings.run_dir;
+    files::private_folder(run_dir).map_err(|e| files::failed("cannot make the folder", run_dir, &e))?;
+    let number = format!("{}-{}", std::process::id(), link.started);
+    let socket = run_dir.join(format!("guard-{number}.sock"));
+    let text = |path: &Path| path.display().to_string();
+    let command = [text(&shared.settings.exe), "guard".into(), text(run_dir), text(&socket)];
+    let log = run_dir.join("guard.log");
+    detached::start(&shared.settings, &format!("xensnapd-guard-{number}"), &log, &command).await?;
+    let trouble =
+        |what: String| HostError::new(ErrorKind::Internal, what).hint(format!("see {}", log.display()));
+    let until = Instant::now() + START_MAX;
+    let stream = loop {
+        match UnixStream::connect(&socket).await {
+            Ok(stream) => break stream,
+            Err(_) if Instant::now() < until => sleep(Duration::from_millis(5)).await,
+            Err(e) => return Err(trouble(format!("the guard does not come up: {e}"))),
+        }
+    };
+    let (read, write) = stream.into_split();
+    let (send, answers) = mpsc::unbounded_channel();
+    link.stream = Some((answers, write));
+    tokio::spawn(listen(BufReader::new(read).lines(), send, Arc::downgrade(shared), link.started));
+    for operation in link.armed.keys().cloned().collect::<Vec<_>>() {
+        if !link.tell(&operation).await {
+            return Err(trouble("the guard ends as soon as it is started".into()));
+        }
+    }
+    Ok(())
+}
+
+/// Takes in what a guard says, until it ends. If it leaves a pause unwatched then, another takes over at once.
+fn listen(
+    mut lines: Lines<BufReader<OwnedReadHalf>>,
+    answers: mpsc::UnboundedSender<String>,
+    shared: Weak<Shared>,
+    number: u32,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        while let Ok(Some(line)) = lines.next_line().await {
+            if answers.send(line).is_err() {
+                return;
             }
         }
-        Ok(())
-    }
+        drop(answers);
+        let Some(shared) = shared.upgrade() else { return };
+        let mut link = shared.link.lock().await;
+        if link.started != number {
+            return;
+        }
+        link.stream = None;
+        if !link.armed.is_empty() {
+            eprintln!("xensnapd: the guard has died; another one takes over");
+            if let Err(e) = start(&shared, &mut link).await {
+                eprintln!("xensnapd: no guard watches over paused guests: {e}");
+            }
+        }
+    })
 }
 
 impl Link {
@@ -174,9 +204,9 @@ impl Link {
         if !self.say(&format!("arm {operation} {ms}\n")).await {
             return false;
         }
-        let Some((read, _)) = &mut self.stream else { return false };
-        let answer = timeout(ANSWER_MAX, read.next_line()).await;
-        let armed = matches!(answer, Ok(Ok(Some(line))) if line == format!("armed {operation}"));
+        let Some((answers, _)) = &mut self.stream else { return false };
+        let answer = timeout(ANSWER_MAX, answers.recv()).await;
+        let armed = matches!(answer, Ok(Some(line)) if line == format!("armed {operation}"));
         if !armed {
             self.stream = None;
         }
@@ -232,21 +262,40 @@ async fn serve(socket: &Path, folder: &Path) -> std::io::Result<()> {
     let peer = stream.peer_cred()?;
     let agent = peer.pid().and_then(|p| u32::try_from(p).ok()).and_then(Process::of);
     let pidfd = peer.pid().and_then(Pid::from_raw).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-    let overdue = watch(stream, folder, agent).await;
+    let pidfd = pidfd.map(Arc::new);
+    let whose = agent.map_or(Whose::Nobody, Whose::Agent);
+    let overdue = tokio::select! {
+        overdue = watch(stream, folder, whose) => Some(overdue),
+        () = ended(agent, pidfd.clone()) => None,
+    };
     if let (Some(operation), Some(pidfd)) = (&overdue, &pidfd) {
         eprintln!("xensnapd guard: operation {operation} holds its guest too long: the agent is killed");
         let _ = pidfd_send_signal(pidfd, Signal::KILL); // ESRCH: it has died just now
     }
     let mut releases = JoinSet::new();
     for operation in pause::all(folder) {
-        releases.spawn(release(folder.to_owned(), operation, agent));
+        releases.spawn(release(folder.to_owned(), operation, whose));
     }
     releases.join_all().await;
     Ok(())
 }
 
-/// Serves the agent; returns at its end, or the operation whose deadline has passed.
-async fn watch(stream: UnixStream, folder: &Path, agent: Option<Process>) -> Option<String> {
+/// Returns when the agent has ended. The end of its connection is no sign of that: it may have got another guard meanwhile.
+async fn ended(agent: Option<Process>, pidfd: Option<Arc<OwnedFd>>) {
+    if let Some(pidfd) = pidfd {
+        // A pidfd is readable once its process has ended (pidfd_open(2)).
+        let wait = move || {
+            while let Err(rustix::io::Errno::INTR) = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], None) {}
+        };
+        let _ = tokio::task::spawn_blocking(wait).await; // should it fail, the loop below waits
+    }
+    while agent.is_some_and(Process::alive) {
+        sleep(Duration::from_millis(50)).await; // a kernel before 5.3 has no pidfd
+    }
+}
+
+/// Serves the agent; returns the operation whose deadline has passed.
+async fn watch(stream: UnixStream, folder: &Path, whose: Whose) -> String {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     let mut armed: HashMap<String, Instant> = HashMap::new();
@@ -263,24 +312,25 @@ async fn watch(stream: UnixStream, folder: &Path, agent: Option<Process>) -> Opt
         };
         let line = tokio::select! {
             line = lines.next_line() => line,
-            overdue = expiry => return Some(overdue),
+            overdue = expiry => return overdue,
         };
-        let Ok(Some(line)) = line else { return None };
+        // What was armed here is no longer known: another guard has it, or the agent is about to end.
+        let Ok(Some(line)) = line else { return std::future::pending().await };
         match line.split(' ').collect::<Vec<_>>().as_slice() {
             ["arm", operation, ms] => {
                 let time = Duration::from_millis(ms.parse().unwrap_or(0));
                 armed.insert((*operation).to_owned(), Instant::now() + time);
                 if write.write_all(format!("armed {operation}\n").as_bytes()).await.is_err() {
-                    return None;
+                    return std::future::pending().await;
                 }
             }
             ["release", operation] => {
                 armed.remove(*operation);
-                drop(tokio::spawn(release(folder.to_owned(), (*operation).to_owned(), None)))
+                drop(tokio::spawn(release(folder.to_owned(), (*operation).to_owned(), Whose::Anybody)));
             }
             ["hand", operation] => {
                 armed.remove(*operation);
-                drop(tokio::spawn(release(folder.to_owned(), (*operation).to_owned(), agent)));
+                drop(tokio::spawn(release(folder.to_owned(), (*operation).to_owned(), whose)));
             }
             ["disarm", operation] => drop(armed.remove(*operation)),
             _ => eprintln!("xensnapd guard: not understood: {line}"),
@@ -288,12 +338,32 @@ async fn watch(stream: UnixStream, folder: &Path, agent: Option<Process>) -> Opt
     }
 }
 
-/// Releases one pause of this agent, trying until its run has ended or somebody else has done it.
-async fn release(folder: PathBuf, operation: String, agent: Option<Process>) {
-    let ours = |pause: &Pause| agent.map_or(!pause.in_good_hands(), |a| pause.agent == a.to_string());
+/// Whose pauses are to be released.
+#[derive(Clone, Copy, Debug)]
+enum Whose {
+    /// This agent's.
+    Agent(Process),
+    /// Those that no living agent with time left has.
+    Nobody,
+    /// Whoever's: an agent asked for it.
+    Anybody,
+}
+
+impl Whose {
+    fn is(self, pause: &Pause) -> bool {
+        match self {
+            Self::Agent(agent) => pause.agent == agent.to_string(),
+            Self::Nobody => !pause.in_good_hands(),
+            Self::Anybody => true,
+        }
+    }
+}
+
+/// Releases one pause, trying until its run has ended or somebody else has done it.
+async fn release(folder: std::path::PathBuf, operation: String, whose: Whose) {
     let mut wait = Duration::from_millis(20);
     loop {
-        match release_once(&folder, &operation, &ours, TRY_MAX).await {
+        match release_once(&folder, &operation, whose, TRY_MAX).await {
             Ok(Some(how)) => return eprintln!("xensnapd guard: operation {operation}: {how:?}"),
             Ok(None) => return,
             Err(e) => eprintln!("xensnapd guard: operation {operation}: {e}"),
@@ -307,13 +377,13 @@ async fn release(folder: PathBuf, operation: String, agent: Option<Process>) {
 async fn release_once(
     folder: &Path,
     operation: &str,
-    ours: &(dyn Fn(&Pause) -> bool + Sync),
+    whose: Whose,
     time: Duration,
 ) -> Result<Option<pause::Released>> {
     let deadline = Instant::now() + time;
     let io = |e: std::io::Error| files::failed("cannot use the pause file in", folder, &e);
     let Some(held) = pause::take(folder, operation, deadline).await.map_err(io)? else { return Ok(None) };
-    if !ours(&held.pause) {
+    if !whose.is(&held.pause) {
         return Ok(None);
     }
     let how = held.release(deadline).await.map_err(|e| e.about(&held.pause.name))?;
@@ -327,8 +397,7 @@ pub async fn leftovers(folder: &Path, time: Duration) -> (Vec<String>, Vec<Strin
     for operation in pause::all(folder) {
         let folder = folder.to_owned();
         tries.spawn(async move {
-            let ours = |pause: &Pause| !pause.in_good_hands();
-            let done = release_once(&folder, &operation, &ours, time).await;
+            let done = release_once(&folder, &operation, Whose::Nobody, time).await;
             (operation, done)
         });
     }

@@ -130,11 +130,12 @@ impl Links {
         }
     }
 
-    /// A domain's pause is over: the guard has ended it.
+    /// A pause was ended by somebody else: what was known of it no longer holds.
     pub async fn pause_over(&self, domain: Uuid) {
         let slot = self.slots.lock().unwrap_or_else(PoisonError::into_inner).get(&domain).map(Arc::clone);
         if let Some(slot) = slot {
-            slot.lock().await.paused = None;
+            let mut slot = slot.lock().await;
+            (slot.paused, slot.nodes) = (None, None);
         }
     }
 

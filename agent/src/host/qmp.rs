@@ -226,6 +226,10 @@ impl Qmp {
         let unanswered = |_| QmpError::Unanswered { command: command.into(), waited: asked.elapsed() };
         let answer = done.map_err(unanswered).flatten();
         self.broken = answer.as_ref().is_err_and(QmpError::unsettled);
+        if self.broken {
+            // Others may have it at once: QEMU serves one client at a time.
+            let _ = rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Both);
+        }
         answer
     }
 

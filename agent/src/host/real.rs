@@ -89,6 +89,9 @@ impl<N: Nodes> RealHost<N> {
 
     /// The one running instance of a domain, if any.
     async fn running(&self, domain: Uuid) -> Result<Option<Instance>> {
+        if let Some(known) = self.qemu.registry.last(domain) {
+            return Ok(Some(known.instance(RunState::Unknown)));
+        }
         let mut all = self.instances().await?.into_iter().filter(|i| i.uuid == domain);
         match (all.next(), all.next()) {
             (one, None) => Ok(one),

@@ -134,7 +134,9 @@ async fn a_guest_paused_by_a_dead_agent_without_guard_is_released_at_the_next_st
     }
     let rig = Rig::new();
     let guest = rig.guest("g", &ONE).await;
-    let (mut agent, _) = holder(&rig, &guest, 60_000);
+    let (mut agent, process) = holder(&rig, &guest, 60_000);
+    process.signal(Signal::STOP); // or it would start another guard
+    until("it is stopped", || process.stopped()).await;
     for guard in guards(&rig) {
         guard.signal(Signal::KILL);
     }
@@ -169,9 +171,27 @@ async fn a_guard_that_was_killed_is_replaced_before_the_next_pause() {
     host.pause(&"op".parse().unwrap(), &i, Duration::from_secs(60)).await.unwrap();
     let [second] = guards(&rig)[..] else { panic!("one guard") };
     assert_ne!(first, second);
-    drop(host); // the connection ends as if we had died
-    guest.until("running").await;
-    until("the guard ends", || guards(&rig).is_empty()).await;
+    // While a pause goes on, at once.
+    second.signal(Signal::KILL);
+    until("another takes over", || guards(&rig).first().is_some_and(|third| *third != second)).await;
+    host.release(&"op".parse().unwrap(), &i).await.unwrap();
+    assert_eq!(host.recheck(&i).await.unwrap().state, RunState::Running);
+}
+
+#[tokio::test]
+async fn a_guard_whose_agent_went_over_to_another_does_not_release_what_that_one_watches() {
+    if !have_qemu() {
+        return;
+    }
+    let rig = Rig::new();
+    let guest = rig.guest("g", &ONE).await;
+    let (first, second) = (rig.host().await, rig.host().await);
+    let i = instance(&second, &guest).await;
+    second.pause(&"op".parse().unwrap(), &i, Duration::from_secs(60)).await.unwrap();
+    drop(first); // its guard's connection ends, and this process lives on
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(pauses(&rig), ["op"]);
+    assert_eq!(second.recheck(&i).await.unwrap().state, RunState::Paused);
 }
 
 #[tokio::test]
@@ -190,4 +210,27 @@ async fn a_hung_qemu_is_released_by_the_guard_once_it_answers_again() {
     guest.process().signal(Signal::CONT);
     until("the pause is over", || pauses(&rig).is_empty()).await;
     assert_eq!(guest.status().await, "running");
+}
+
+#[tokio::test]
+async fn a_qemu_that_hangs_past_the_deadline_costs_the_agent_nothing() {
+    if !have_qemu() {
+        return;
+    }
+    let rig = Rig::new();
+    let guest = rig.guest("g", &ONE).await;
+    let host = rig.host().await;
+    let i = instance(&host, &guest).await;
+    let operation = "op".parse().unwrap();
+    host.pause(&operation, &i, Duration::from_secs(4)).await.unwrap();
+    guest.process().signal(Signal::STOP);
+    let e = host.release(&operation, &i).await.unwrap_err();
+    assert_eq!(e.kind, xensnap::contract::ErrorKind::QmpUnavailable);
+    tokio::time::sleep(Duration::from_secs(4)).await; // the deadline has passed, and this agent lives
+    assert_eq!(pauses(&rig), ["op"]);
+    guest.process().signal(Signal::CONT);
+    until("the guard releases it", || pauses(&rig).is_empty()).await;
+    assert_eq!(host.release(&operation, &i).await.unwrap(), None);
+    assert_eq!(host.recheck(&i).await.unwrap().state, RunState::Running);
+    host.disks_create(Some(&i), &guest.tags(1)).await.unwrap();
 }

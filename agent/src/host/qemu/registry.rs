@@ -68,8 +68,12 @@ pub struct Registry<N> {
     registering: tokio::sync::Mutex<()>,
 }
 
+/// Tells a file's content from what was there before: device, inode, size, time of change in seconds and nanoseconds.
+type Stamp = (u64, u64, u64, i64, i64);
+
 #[derive(Debug, Default)]
 struct State {
+    configs: HashMap<PathBuf, (Stamp, QemuConfig, RawJson)>,
     known: HashMap<Uuid, Vec<Arc<Known>>>,
     book: Option<Book>,
     told: HashSet<String>,
@@ -128,6 +132,11 @@ pub fn process_of(config: &QemuConfig) -> Option<Process> {
     Process::of(pid).filter(|p| p.is_qemu_of(config.uuid))
 }
 
+/// A stamp of a file now; `None` when it cannot be looked at.
+fn stamp(path: &Path) -> Option<Stamp> {
+    fs::metadata(path).ok().map(|m| (m.dev(), m.ino(), m.size(), m.ctime(), m.ctime_nsec()))
+}
+
 impl<N: Nodes> Registry<N> {
     /// Over these nodes, keeping what it sees in this folder.
     pub fn new(nodes: Arc<N>, run_dir: &Path) -> Self {
@@ -148,7 +157,8 @@ impl<N: Nodes> Registry<N> {
         let mut others = Vec::new();
         match self.nodes.list("/libxl").await {
             Ok(children) => {
-                for domid in children.iter().filter_map(|c| c.parse::<u32>().ok()) {
+                // 0 is the host's own
+                for domid in children.iter().filter_map(|c| c.parse::<u32>().ok()).filter(|d| *d != 0) {
                     match self.nodes.read(&format!("/libxl/{domid}/xensnap/qemu_config")).await {
                         Ok(Some(path)) => drop(registered.insert(domid, path.into())),
                         Ok(None) => others.push(domid),
@@ -161,7 +171,7 @@ impl<N: Nodes> Registry<N> {
         let seen = self.book().seen;
         let mut found: Vec<Arc<Known>> = Vec::new();
         for (domid, path) in &registered {
-            match read_config(path) {
+            match self.config(path) {
                 Ok((config, text)) => {
                     if let Some(process) = process_of(&config) {
                         // Nodes that an ended run left behind name the same config, and so the process of the next run: the highest domid is its own.
@@ -177,7 +187,7 @@ impl<N: Nodes> Registry<N> {
             if found.iter().any(|k| k.process == process) || others.contains(domid) {
                 continue;
             }
-            match read_config(&old.config) {
+            match self.config(&old.config) {
                 Ok((config, text)) if process.is_qemu_of(config.uuid) => {
                     found.push(Arc::new(Known { domid: *domid, config, text, process }));
                     registered.entry(*domid).or_insert_with(|| old.config.clone());
@@ -187,6 +197,34 @@ impl<N: Nodes> Registry<N> {
         }
         self.remember(&found, &registered);
         Ok((found, others))
+    }
+
+    /// [`read_config`], but for a file that has not changed since.
+    fn config(&self, path: &Path) -> std::result::Result<(QemuConfig, RawJson), String> {
+        let now = stamp(path);
+        {
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((old, config, text)) = state.configs.get(path)
+                && Some(*old) == now
+            {
+                return Ok((config.clone(), text.clone()));
+            }
+        }
+        let (config, text) = read_config(path)?;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(now) = now {
+            state.configs.insert(path.to_owned(), (now, config.clone(), text.clone()));
+        }
+        Ok((config, text))
+    }
+
+    /// The one run of this domain that was seen last and still goes on; `None` when a list must tell.
+    pub fn last(&self, uuid: Uuid) -> Option<Arc<Known>> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.known.get(&uuid)?.as_slice() {
+            [one] if one.process.alive() => Some(Arc::clone(one)),
+            _ => None,
+        }
     }
 
     /// The running domain that an instance speaks of. Needs no xenstore while that run lives.
@@ -301,6 +339,7 @@ impl<N: Nodes> Registry<N> {
             }
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.configs.retain(|path, _| seen.values().any(|s| s.config == *path));
         state.known.retain(|_, all| {
             all.retain(|k| k.process.alive() && !found.iter().any(|f| f.process == k.process));
             !all.is_empty()
