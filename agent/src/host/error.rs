@@ -3,7 +3,7 @@
 use xensnap::contract::{self, ErrorKind, Line};
 
 /// Result of a verb of the host.
-pub type Result<T> = std::result::Result<T, HostError>;
+pub type Result<T, E = HostError> = std::result::Result<T, E>;
 
 /// An error of the host. The message says what happened and names the thing; the hint says what to do.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

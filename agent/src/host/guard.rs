@@ -386,7 +386,7 @@ async fn release_once(
     if !whose.is(&held.pause) {
         return Ok(None);
     }
-    let how = held.release(deadline).await.map_err(|e| e.about(&held.pause.name))?;
+    let how = held.release(deadline).await?;
     held.over().map_err(io)?;
     Ok(Some(how))
 }

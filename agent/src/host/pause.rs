@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Who holds the file's lock and sees that it is still linked releases. The unlink comes last: a releaser that dies in the middle is followed by another, who
-//! finds the guest running or lets it run. No file means no pause of ours: a guest that somebody else paused is never released.
+//! finds the guest running or lets it run. The file says how ([`How`]). No file means no pause of ours: a guest that somebody else paused is never released.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -21,6 +21,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::Result;
 use super::process::Process;
 use super::qmp::{Qmp, QmpError};
 
@@ -33,14 +34,22 @@ pub struct Pause {
     pub domain: Uuid,
     /// Its name.
     pub name: String,
-    /// The run that is paused: a [`Process`].
+    /// The run that is paused, in its driver's words.
     pub run: String,
-    /// Its QMP socket.
-    pub qmp: PathBuf,
+    /// How it is ended.
+    pub how: How,
     /// The agent that paused it: a [`Process`].
     pub agent: String,
     /// When the guard releases it whatever happens: milliseconds of the boot's clock.
     pub deadline_ms: u64,
+}
+
+/// How a pause is ended by one who knows no more than its file: the guard, or the next agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// `cont` at this QMP socket, to the [`Process`] that is the run.
+    Qmp(PathBuf),
 }
 
 /// How a release ended.
@@ -142,21 +151,26 @@ impl Held {
         fs::remove_file(&self.path)
     }
 
-    /// Lets the guest go on by a connection of its own.
+    /// Lets the guest go on, as the file says.
     ///
     /// # Errors
-    /// When QEMU does not answer in time. The guest may be held then.
-    pub async fn release(&self, deadline: Instant) -> Result<Released, QmpError> {
-        let run: Result<Process, ()> = self.pause.run.parse();
-        if !run.is_ok_and(Process::alive) {
-            return Ok(Released::Gone);
+    /// When that cannot be done in time. The guest may be held then.
+    pub async fn release(&self, deadline: Instant) -> Result<Released> {
+        let Pause { name, run, how, .. } = &self.pause;
+        match how {
+            How::Qmp(socket) => by_qmp(run, socket, deadline).await.map_err(|e| e.about(name)),
         }
-        let mut qmp = Qmp::connect(&self.pause.qmp, deadline).await?;
-        if qmp.pid() != run.ok().map(|r| r.pid) {
-            return Ok(Released::Gone);
-        }
-        go_on(&mut qmp, deadline).await
     }
+}
+
+/// Lets the guest of a QEMU go on by a connection of its own.
+async fn by_qmp(run: &str, socket: &Path, deadline: Instant) -> Result<Released, QmpError> {
+    let Some(run) = Process::alive_of(run) else { return Ok(Released::Gone) };
+    let mut qmp = Qmp::connect(socket, deadline).await?;
+    if qmp.pid() != Some(run.pid) {
+        return Ok(Released::Gone);
+    }
+    go_on(&mut qmp, deadline).await
 }
 
 /// Lets a guest that we paused go on, whatever QEMU was in the middle of.

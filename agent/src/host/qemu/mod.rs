@@ -20,7 +20,7 @@ use super::driver::{Config, Driver};
 use super::guard::Guard;
 use super::link::{COMMAND_MAX, Link, Links, Paused, Writing};
 use super::nodes::Nodes;
-use super::pause::{self, Pause, Released};
+use super::pause::{self, How, Pause, Released};
 use super::process::Process;
 use super::qmp::{Event, Qmp, QmpError};
 use super::settings::Settings;
@@ -75,7 +75,7 @@ impl<N: Nodes> QemuDriver<N> {
             domain: known.config.uuid,
             name: known.config.name.as_str().to_owned(),
             run: known.process.to_string(),
-            qmp: known.config.qmp.as_path().to_owned(),
+            how: How::Qmp(known.config.qmp.as_path().to_owned()),
             agent: Process::own().map(|p| p.to_string()).unwrap_or_default(),
             deadline_ms: pause::clock_ms().saturating_add(ms),
         }
