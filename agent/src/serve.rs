@@ -1,16 +1,23 @@
 //! The agent's life: lock, store, xenstore, recovery, then the inbox until a signal comes.
 //!
 //! ```text
-//!   lock --> store --> xenstore (agent node: one agent a host) --> recover --> inbox | heartbeat | outbox | signal
+//!   lock --> store --> xenstore (agent node: one agent a host) --> recover --> inbox | heartbeat | outbox | settled | signal
+//!                                                                                          |           |         |
+//!                                                                  service manager:    WATCHDOG      READY    STOPPING
 //! ```
+//!
+//! READY waits until what an earlier agent left open is settled (or for [`SETTLE_MAX`]): the unit starts before the domains that are started by themselves,
+//! so that none runs on disks that are half way through a revert. Requests are taken meanwhile.
 //!
 //! One thread for all tasks and one for the store: the agent waits, it does not compute. Idle, it wakes for its heartbeat only.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use uuid::Uuid;
-use xensnap::contract::AgentStatus;
+use xensnap::contract::{AgentStatus, OperationId};
 use xensnap::paths;
 use xensnap::wire::{self, AbsPath, Timestamp};
 use xensnap::xenstore::{Connection, Error as XsError, Options};
@@ -19,10 +26,11 @@ use xensnap_store::{Location, SqliteStore, StoreError};
 use crate::agent::{Agent, Setup};
 use crate::config::Config;
 use crate::execute::Patience;
-use crate::host::HostError;
 use crate::host::beat::Beat;
+use crate::host::notify::Notify;
 use crate::host::real::RealHost;
 use crate::host::settings::Settings;
+use crate::host::{Host, HostError};
 use crate::journal::Journal;
 use crate::outbox::{self, Outbox};
 use crate::{inbox, log};
@@ -33,6 +41,10 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const TIDY_EVERY: u64 = 360;
 /// An agent whose heartbeat is older has stopped.
 const STALE: Duration = Duration::from_secs(30);
+/// The longest that READY waits for what an earlier agent left open.
+const SETTLE_MAX: Duration = Duration::from_secs(600);
+/// How often the service manager is told that the start goes on.
+const SETTLE_EVERY: Duration = Duration::from_secs(5);
 /// How often the claim is tried again when somebody else writes to xenstore meanwhile.
 const CLAIM_TRIES: u32 = 10;
 
@@ -111,10 +123,16 @@ async fn life(config: &Config) -> Result<(), ServeError> {
     let agent = Agent::new(host, journal, Arc::clone(&board), setup);
     claim(&xs, &agent.status()).await?;
     let writer = tokio::spawn(Arc::clone(&board).write(xs.clone()));
-    agent.recover().await?;
+    let open = agent.recover().await?;
     board.agent(agent.status());
     log::line("ready");
 
+    let manager = Notify::from_environment();
+    if manager.watchdog().is_some_and(|w| w < HEARTBEAT * 2) {
+        log::line(
+            "the service manager's watchdog is shorter than two heartbeats of 10 s: it will kill for nothing",
+        );
+    }
     let heart = Beat::every(HEARTBEAT)?;
     let beat = async {
         let mut n = 0u64;
@@ -123,6 +141,8 @@ async fn life(config: &Config) -> Result<(), ServeError> {
                 return ServeError::from(e);
             }
             n += 1;
+            // From here, and not from a thread of its own: all tasks share this thread, so a beat says that they are being run.
+            manager.alive();
             if n.is_multiple_of(TIDY_EVERY) {
                 agent.tidy().await;
             }
@@ -135,13 +155,30 @@ async fn life(config: &Config) -> Result<(), ServeError> {
     let ended = tokio::select! {
         r = inbox::run(Arc::clone(&agent), xs.clone()) => r.map_err(ServeError::from),
         e = beat => Err(e),
+        never = settle(&agent, &open, &manager) => match never {},
         _ = term.recv() => Ok(()),
         _ = int.recv() => Ok(()),
     };
     // Operations under way stay in the journal: the next start settles them. The guard releases their guests when our pipe closes.
+    manager.stopping();
     log::line("stopping");
     writer.abort();
     ended
+}
+
+/// Says READY when these operations, which an earlier agent left open, are settled.
+async fn settle<H: Host>(agent: &Agent<H>, open: &[OperationId], manager: &Notify) -> Infallible {
+    let until = Instant::now() + SETTLE_MAX;
+    let mut said = None::<Instant>;
+    while agent.any_active(open) && Instant::now() < until {
+        if said.is_none_or(|s| s.elapsed() >= SETTLE_EVERY) {
+            manager.starting("settling what was left open", SETTLE_EVERY * 6);
+            said = Some(Instant::now());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    manager.ready("serving");
+    std::future::pending().await
 }
 
 /// Claims the agent's node in one transaction, unless a living agent has it.

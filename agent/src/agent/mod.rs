@@ -145,12 +145,13 @@ impl<H: Host> Agent<H> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Settles what an earlier agent left open, then shows what is known. To be called once, before the inbox.
-    pub async fn recover(self: &Arc<Self>) -> Result<(), HostError> {
+    /// Begins to settle what an earlier agent left open, then shows what is known. To be called once, before the inbox. Returns what was open.
+    pub async fn recover(self: &Arc<Self>) -> Result<Vec<OperationId>, HostError> {
         for id in self.host.release_leftovers().await? {
             log::line(&format!("operation {}: its guest was released at start", id.as_str()));
         }
         let open = self.journal.with(|s| s.open_journal()).await?;
+        let ids = open.iter().map(|entry| entry.id.clone()).collect();
         for entry in open {
             let Ok(request) = wire::from_str::<Request>(&entry.request) else {
                 log::line(&format!("operation {}: its request cannot be read any more", entry.id.as_str()));
@@ -174,7 +175,13 @@ impl<H: Host> Agent<H> {
         for domain in known {
             self.show_domain(domain.uuid).await;
         }
-        Ok(())
+        Ok(ids)
+    }
+
+    /// Whether one of these operations has not ended.
+    pub fn any_active(&self, ids: &[OperationId]) -> bool {
+        let work = self.work();
+        ids.iter().any(|id| work.active.contains_key(id))
     }
 
     /// Takes a request's bytes, as read from its key.

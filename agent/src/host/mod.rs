@@ -32,6 +32,7 @@ pub mod guard;
 pub mod image;
 pub mod link;
 pub mod nodes;
+pub mod notify;
 pub mod pause;
 pub mod process;
 pub mod provider;
