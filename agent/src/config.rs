@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::plan::Limits;
 
 /// The agent's configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The store: records, journal and memory images.

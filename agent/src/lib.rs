@@ -14,6 +14,7 @@ pub mod agent;
 pub mod config;
 pub mod execute;
 pub mod fault;
+pub mod flags;
 pub mod host;
 pub mod inbox;
 pub mod journal;

@@ -139,7 +139,8 @@ impl Exit {
 }
 
 /// The table as text: `xensnap help exit-codes`.
-pub(crate) fn text() -> String {
+#[must_use]
+pub fn text() -> String {
     let mut text = String::from("Exit codes:\n");
     for (exit, name, meaning) in TABLE {
         let _ = writeln!(text, "  {:>3}  {name:<17}  {meaning}", exit.code());

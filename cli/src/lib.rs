@@ -27,4 +27,5 @@ mod verb;
 mod view;
 mod wait;
 
-pub use run::main;
+pub use exit::text as exit_codes;
+pub use run::{command, main};

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::error::Result;
 use crate::exit::Exit;
@@ -30,6 +30,12 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(exit.code())
+}
+
+/// The table of verbs and flags, for those who document it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Flags::command()
 }
 
 fn run(flags: &Flags) -> Result<()> {
