@@ -196,8 +196,7 @@ impl<H: Host> Executor<H> {
             }
             StepAct::CreateMemoryFile(out) => host.create_memory_file(out).await?,
             StepAct::Pause(p) => {
-                let now = host.recheck(needed(instance)?).await?;
-                host.pause(&entry.id, &now, p.deadline).await?;
+                host.pause(&entry.id, needed(instance)?, p.deadline).await?;
                 entry.facts.instant = Some(Timestamp::now());
             }
             StepAct::DisksCreate(t) => {

@@ -66,7 +66,7 @@ pub struct Slot {
     name: String,
     process: Option<Process>,
     qmp: Option<Qmp>,
-    /// Its disks, as listed just before a pause.
+    /// Its disks, as this operation has listed them before its pause.
     pub nodes: Option<Vec<Node>>,
     /// Its pause.
     pub paused: Option<Paused>,

@@ -171,7 +171,7 @@ pub trait Host: Send + Sync + 'static {
     /// Creates the memory image, empty, 0600, never over an existing file that is not ours; checks its space.
     fn create_memory_file(&self, out: &MemoryOut) -> impl Future<Output = Result<()>> + Send;
 
-    /// Pauses the guest. Before that the guard knows of it and will release the guest when we die or after `deadline`.
+    /// Pauses the guest, in that very run or not at all. Before that the guard knows of it and will release the guest when we die or after `deadline`.
     fn pause(
         &self,
         operation: &OperationId,

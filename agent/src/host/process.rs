@@ -2,8 +2,8 @@
 //!
 //! A process id alone is reused; with the start time (clock ticks since boot, field 22 of `/proc/PID/stat`) it names one process for as long as the host is up.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,9 +40,8 @@ impl std::str::FromStr for Process {
 impl Process {
     /// The process of this id, if it runs. A zombie does not: it holds nothing any more.
     pub fn of(pid: u32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name may contain blanks and parentheses: fields are counted from its end.
-        let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
+        let stat = stat(pid).ok()?;
+        let mut fields = stat.split_ascii_whitespace();
         let state = fields.next()?;
         let start = fields.nth(18)?.parse().ok()?;
         (!matches!(state, "Z" | "X")).then_some(Self { pid, start })
@@ -65,15 +64,12 @@ impl Process {
 
     /// Whether it is stopped by a signal.
     pub fn stopped(self) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
-        stat.rsplit(')')
-            .next()
-            .is_some_and(|rest| matches!(rest.trim_start().chars().next(), Some('T' | 't')))
+        stat(self.pid).is_ok_and(|stat| matches!(stat.trim_start().chars().next(), Some('T' | 't')))
     }
 
     /// Its arguments.
     pub fn args(self) -> Vec<String> {
-        let raw = fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        let raw = proc(self.pid, "cmdline").unwrap_or_default();
         raw.split(|b| *b == 0)
             .filter(|a| !a.is_empty())
             .map(|a| String::from_utf8_lossy(a).into_owned())
@@ -126,6 +122,20 @@ impl Process {
     }
 }
 
+/// One of a process's files under /proc. They say that they are empty, and would be read in pieces of 32 bytes and up, each made anew by the kernel.
+fn proc(pid: u32, name: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(4096);
+    File::open(format!("/proc/{pid}/{name}"))?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// What `/proc/PID/stat` says after the name. That may hold blanks, parentheses, and half a character where the kernel has cut it.
+fn stat(pid: u32) -> io::Result<String> {
+    let stat = proc(pid, "stat")?;
+    let name_end = stat.iter().rposition(|b| *b == b')').map_or(0, |at| at + 1);
+    Ok(String::from_utf8_lossy(stat.get(name_end..).unwrap_or_default()).into_owned())
+}
+
 /// All processes.
 pub fn all() -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
@@ -152,8 +162,8 @@ pub fn file_id(path: &Path) -> io::Result<FileId> {
 pub fn holder_of(files: &[FileId]) -> io::Result<Option<String>> {
     for process in all() {
         if process.files()?.iter().any(|f| files.contains(f)) {
-            let name = fs::read_to_string(format!("/proc/{}/comm", process.pid)).unwrap_or_default();
-            return Ok(Some(format!("process {} ({})", process.pid, name.trim())));
+            let name = proc(process.pid, "comm").unwrap_or_default();
+            return Ok(Some(format!("process {} ({})", process.pid, String::from_utf8_lossy(&name).trim())));
         }
     }
     let loops = fs::read_dir("/sys/block").into_iter().flatten().flatten();
@@ -169,6 +179,21 @@ pub fn holder_of(files: &[FileId]) -> io::Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_is_cut_within_a_character_hides_no_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("a) b (12345678\u{e9}"); // the kernel keeps 15 bytes
+        fs::copy("/bin/sleep", &program).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a test")]
+        let mut child = std::process::Command::new(&program).arg("60").spawn().unwrap();
+        let comm = fs::read(format!("/proc/{}/comm", child.id())).unwrap();
+        let seen = Process::of(child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(std::str::from_utf8(&comm).is_err(), "{comm:?}");
+        assert!(seen.is_some_and(|p| !p.alive()), "{seen:?}");
+    }
 
     #[test]
     fn names_itself_and_finds_its_own_open_file() {

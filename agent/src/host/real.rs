@@ -165,7 +165,7 @@ impl<N: Nodes> RealHost<N> {
         let about = |e: super::qmp::QmpError| e.about(&instance.name);
         let deadline = link.deadline(TRANSACTION_MAX);
         let nodes = match link.nodes.take() {
-            Some(nodes) => nodes, // listed just before the pause
+            Some(nodes) => nodes, // listed by this operation, before the pause
             None => qmp_block::nodes(link.qmp()?, deadline).await.map_err(about)?,
         };
         let mut actions = Vec::new();
@@ -396,6 +396,7 @@ impl<N: Nodes> Host for RealHost<N> {
                 ability = Some(driver!(self, kind, d => d.memory(instance).await)?);
             }
             let (process, nodes) = self.nodes_of(instance).await?;
+            self.link(instance).await?.1.nodes = Some(nodes.clone()); // for a snapshot: its pause does not wait for the list
             let files = process.files().map_err(|e| {
                 HostError::new(
                     ErrorKind::BackendFailed,

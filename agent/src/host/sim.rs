@@ -300,9 +300,12 @@ impl Host for SimHost {
         .await
     }
 
-    async fn pause(&self, operation: &OperationId, _instance: &Instance, _deadline: Duration) -> Result<()> {
+    async fn pause(&self, operation: &OperationId, instance: &Instance, _deadline: Duration) -> Result<()> {
         self.verb("pause", |w| {
             let run = w.running()?;
+            if run.id.to_string() != instance.run {
+                return Err(HostError::new(ErrorKind::DomainGone, "its run has ended"));
+            }
             assert!(!run.paused, "a pause of a paused guest");
             run.paused = true;
             run.held_by = Some(operation.clone());

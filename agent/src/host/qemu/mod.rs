@@ -207,9 +207,10 @@ impl<N: Nodes> Driver for QemuDriver<N> {
         let mut link = self.links.get(known.address()).await?;
         let soon = link.deadline(COMMAND_MAX);
         // What the pause need not wait for comes before it.
-        let nodes = qmp_block::nodes(link.qmp()?, soon).await.map_err(about)?;
+        if link.nodes.is_none() {
+            link.nodes = Some(qmp_block::nodes(link.qmp()?, soon).await.map_err(about)?);
+        }
         let running = memory::status(link.qmp()?, soon).await.map_err(about)? == "running";
-        link.nodes = Some(nodes);
         if !running && link.paused.is_none() {
             return Ok(()); // somebody else's pause: not ours to end
         }
