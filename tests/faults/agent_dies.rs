@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use xensnap::contract::{Operation, OperationState};
 
-use crate::rig::dom0::Dom0;
+use crate::rig::dom0::{Dom0, ended};
 use crate::rig::guest::{Guest, GuestSpec};
 use crate::rig::xenstored::Kind;
 use crate::whole::{SOON, all_or_nothing, exhaustive, names, sound};
+use xensnapd::host::process::Process;
 
 /// Operations with the points that each passes, in order. An `!` marks those of the short matrix.
 const CREATE_LIVE: &str = "!step.create_memory_file.before create_memory_file.after step.create_memory_file.after step.pause.before
@@ -179,6 +180,53 @@ fn stopped_while_the_guest_is_paused() {
         let end = dies_at(&mut dom0, &guest, point, "stop", &id, &body);
         assert_eq!(end.state, OperationState::Failed, "{point}: {end:?}");
         all_or_nothing(&dom0, &guest, &["base"]);
+        dom0.kill_agent();
+    }
+}
+
+/// A stopped agent that holds no guest is nobody's business: the guest runs on, no other agent takes over, and it goes on when it is let.
+#[test]
+fn stopped_while_no_guest_is_paused() {
+    let (mut dom0, guest) = counting(Kind::C);
+    dom0.config = "pause_grace_s = 1\n".into();
+    let create = r#""op.vm_snapshot_create":{"domain":"web1","name":"a"}"#;
+    let delete = r#""op.vm_snapshot_delete":{"domain":"web1","snapshot":"a"}"#;
+    let revert = r#""op.vm_snapshot_revert":{"domain":"web1","snapshot":"base"}"#;
+    let cases = [
+        (create, "create_memory_file.after"),
+        (delete, "disks_delete.asked"),
+        (create, "step.memory_complete.before"),
+        (delete, "step.commit.before"),
+        (create, "step.commit.before"),
+        (delete, "step.disks_delete.before"),
+        (revert, "step.verify.after"),
+        (revert, "step.disks_delete.before"),
+    ];
+    for (n, (body, point)) in cases.into_iter().enumerate() {
+        println!("{body}: {point}");
+        let id = format!("z{n}");
+        dom0.start_agent(&[("XENSNAPD_FAULT", &format!("{point}=stop"))]);
+        dom0.send(&id, body);
+        let agent = Process::of(dom0.agent_pid()).unwrap();
+        let limit = std::time::Instant::now() + SOON;
+        while !agent.stopped() {
+            assert!(std::time::Instant::now() < limit, "{point} was not passed\n{}", dom0.agent_log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_secs(2)); // longer than any pause of its may last
+        guest.wait_running(SOON);
+        let said = crate::store_faults::does_not_start(&dom0, false);
+        assert!(said.contains("another agent") && said.contains(&agent.pid.to_string()), "{said}");
+        assert!(agent.stopped() && names(&dom0.path().join("run/pause")).is_empty());
+        assert!(dom0.operation(&id).is_some_and(|o| !ended(&o)));
+        agent.signal(rustix::process::Signal::CONT);
+        let end = dom0.wait(&id);
+        assert_eq!(end.state, OperationState::Done, "{point}: {:?}\n{}", end.error, dom0.agent_log());
+        assert_eq!(dom0.agent_pid(), agent.pid);
+        match body == create {
+            true => all_or_nothing(&dom0, &guest, &["base", &id]),
+            false => all_or_nothing(&dom0, &guest, &["base"]),
+        }
         dom0.kill_agent();
     }
 }

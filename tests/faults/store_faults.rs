@@ -63,7 +63,7 @@ fn run(program: &str, args: &[&str]) -> Output {
 }
 
 /// The agent does not start, with its own folders or with others; what it says.
-fn does_not_start(dom0: &Dom0, elsewhere: bool) -> String {
+pub(crate) fn does_not_start(dom0: &Dom0, elsewhere: bool) -> String {
     let command = dom0.agent_command();
     let mut line = vec!["60".to_owned(), command.get_program().to_str().unwrap().to_owned()];
     line.extend(command.get_args().map(|a| a.to_str().unwrap().to_owned()));

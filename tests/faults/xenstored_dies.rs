@@ -1,4 +1,4 @@
-//! xenstored dies and comes back, empty, at each step: the operation completes, the mirror is rebuilt, and requests work again.
+//! xenstored dies and comes back, empty, before each step and inside of it: the operation completes, the mirror is rebuilt, and requests work again.
 
 use std::time::{Duration, Instant};
 
@@ -9,9 +9,12 @@ use crate::rig::guest::{Guest, GuestSpec};
 use crate::rig::xenstored::Kind;
 use crate::whole::{SOON, all_or_nothing, exhaustive, uuid};
 
-const CREATE: &str =
-    "!create_memory_file !pause disks_create memory_begin !release !memory_complete sync !commit";
-const REVERT: &str = "verify !pause disks_create !end_domain !disks_apply !start_domain disks_delete !commit";
+/// Before steps, and (with a point) inside of them; `!` marks the short matrix.
+const CREATE: &str = "!create_memory_file !pause !pause.stopped disks_create disks_create.asked disks_create.answered memory_begin
+    !memory_begin.after !release release.before release.after !memory_complete memory_complete.after sync sync.after !commit";
+const DELETE: &str = "disks_delete !disks_delete.asked disks_delete.answered remove_file commit";
+const REVERT: &str = "verify !pause pause.armed disks_create disks_create.answered !end_domain !end_domain.ended !disks_apply
+    disks_apply.answered !start_domain !start_domain.started start_domain.loaded !start_domain.registered disks_delete !commit";
 
 /// How long the agent sleeps at the step, and xenstored dies meanwhile.
 const ASLEEP: Duration = Duration::from_millis(1200);
@@ -22,6 +25,11 @@ fn steps(all: &str) -> Vec<&str> {
         return steps.map(|p| p.trim_start_matches('!')).collect();
     }
     steps.filter_map(|p| p.strip_prefix('!')).collect()
+}
+
+/// The fault point of a place: before a step, or inside of one.
+pub(crate) fn point_of(place: &str) -> String {
+    if place.contains('.') { place.to_owned() } else { format!("step.{place}.before") }
 }
 
 /// Waits until the agent is at its fault point now.
@@ -36,7 +44,7 @@ pub(crate) fn at_point(dom0: &Dom0, point: &str, times: usize) {
 /// xenstored dies while the operation is at the step; when it is back the operation is shown to its end.
 fn lost_at(dom0: &mut Dom0, guest: &Guest, step: &str, id: &str, body: &str) {
     println!("{id}: {step}");
-    let point = format!("step.{step}.before");
+    let point = point_of(step);
     let before = dom0.agent_log().matches(&format!("fault point {point}:")).count();
     dom0.kill_agent();
     dom0.start_agent(&[("XENSNAPD_FAULT", &format!("{point}=sleep{}", ASLEEP.as_millis()))]);
@@ -60,7 +68,7 @@ fn loses_xenstored(kind: Kind) {
     let guest = dom0.guest(GuestSpec::counting("web1"));
     dom0.done("base", r#""op.vm_snapshot_create":{"domain":"web1","name":"base"}"#);
     for step in steps(CREATE) {
-        let id = format!("c-{step}");
+        let id = format!("c-{}", step.replace('.', "-"));
         let body = format!(r#""op.vm_snapshot_create":{{"domain":"web1","name":"{id}"}}"#);
         lost_at(&mut dom0, &guest, step, &id, &body);
         all_or_nothing(&dom0, &guest, &["base", &id]);
@@ -69,9 +77,16 @@ fn loses_xenstored(kind: Kind) {
             &format!(r#""op.vm_snapshot_delete":{{"domain":"web1","snapshot":"{id}"}}"#),
         );
     }
+    for step in steps(DELETE) {
+        let id = format!("d-{}", step.replace('.', "-"));
+        dom0.done(&id, &format!(r#""op.vm_snapshot_create":{{"domain":"web1","name":"{id}"}}"#));
+        let body = format!(r#""op.vm_snapshot_delete":{{"domain":"web1","snapshot":"{id}"}}"#);
+        lost_at(&mut dom0, &guest, step, &format!("{id}-d"), &body);
+        all_or_nothing(&dom0, &guest, &["base"]);
+    }
     for step in steps(REVERT) {
         let body = r#""op.vm_snapshot_revert":{"domain":"web1","snapshot":"base"}"#;
-        lost_at(&mut dom0, &guest, step, &format!("r-{step}"), body);
+        lost_at(&mut dom0, &guest, step, &format!("r-{}", step.replace('.', "-")), body);
         all_or_nothing(&dom0, &guest, &["base"]);
     }
 }
