@@ -20,7 +20,7 @@ use super::ffi::{self, Raw, RawUuid, Thing};
 use super::library::{self, CHECKED, MONITOR_STAYS};
 use super::protocol::{Failure, FailureKind, Info, Status};
 use super::toolstack::{Event, Toolstack};
-use super::{status, words};
+use super::{decide, status, words};
 
 /// Words of a buffer for a struct of libxl's. The largest, `libxl_domain_config`, has about 4 KiB in Xen 4.20.
 const STRUCT_WORDS: usize = 8192;
@@ -45,6 +45,7 @@ pub struct Libxl {
     raw: Raw,
     ctx: Thing,
     info: Info,
+    autoballoon: bool,
     watched: RefCell<Watched>,
 }
 
@@ -147,7 +148,7 @@ impl Libxl {
             xl_monitor_ends: false,
             known: false,
         };
-        let mut opened = Self { raw, ctx, info, watched: RefCell::default() };
+        let mut opened = Self { raw, ctx, info, autoballoon: false, watched: RefCell::default() };
         opened.ask()?;
         Ok(opened)
     }
@@ -163,7 +164,7 @@ impl Libxl {
             }
             ffi::taken(self.raw.libxl_version_info_to_json(self.ctx, version)?)
         };
-        let (major, minor, xen) = status::version(&version.ok_or_else(|| none("Xen's version"))?)?;
+        let xen = status::version(&version.ok_or_else(|| none("Xen's version"))?)?;
         let raw = &self.raw;
         let mut physinfo = Object::new(raw, Raw::libxl_physinfo_init, Raw::libxl_physinfo_dispose)?;
         let thing = physinfo.thing();
@@ -173,15 +174,23 @@ impl Libxl {
         let text = unsafe { ffi::taken(raw.libxl_physinfo_to_json(self.ctx, thing)?) };
         let (hap, shadow) = status::abilities(&text.ok_or_else(|| none("the host's abilities"))?)?;
         drop(physinfo);
-        let release = (major, minor);
-        let known = CHECKED.contains(&release);
+        let known = CHECKED.contains(&xen.release);
         if !known {
             words::say(&format!(
-                "Xen {xen} is none of the versions that this program was checked against: trying"
+                "Xen {} is none of the versions that this program was checked against",
+                xen.version
             ));
         }
-        self.info =
-            Info { xen, hap, shadow, xl_monitor_ends: release < MONITOR_STAYS, known, ..self.info.clone() };
+        self.info = Info {
+            xen: xen.version,
+            hap,
+            shadow,
+            xl_monitor_ends: xen.release < MONITOR_STAYS,
+            known,
+            ..self.info.clone()
+        };
+        let xl_conf = std::fs::read_to_string("/etc/xen/xl.conf").unwrap_or_default();
+        self.autoballoon = decide::autoballoon(&xl_conf, &xen.command_line);
         Ok(())
     }
 
@@ -198,9 +207,8 @@ impl Libxl {
         Ok(config)
     }
 
-    /// Frees memory of dom0 for a domain of this config, as xl does with `autoballoon`. An error is left for the creation to find.
-    pub fn make_room(&self, json: &str) -> Result<(), Failure> {
-        let mut config = self.config_of(json)?;
+    /// Frees memory of dom0 for a domain of this config, as xl does with `autoballoon`.
+    fn make_room(&self, config: &mut Object<'_>) -> Result<(), Failure> {
         let mut wanted = 0;
         // SAFETY: an initialised struct of that type; the result is ours.
         let rc = unsafe {
@@ -383,6 +391,11 @@ impl Toolstack for Libxl {
 
     fn create(&self, json: &str) -> Result<u32, Failure> {
         let (mut config, mut domid) = (self.config_of(json)?, NO_DOMID);
+        if self.autoballoon
+            && let Err(e) = self.make_room(&mut config)
+        {
+            words::say(&format!("trying with the memory that is free: {e}"));
+        }
         // SAFETY: an initialised struct of that type; the result is ours.
         let rc = unsafe {
             self.raw.libxl_domain_create_new(self.ctx, config.thing(), &raw mut domid, null(), null())

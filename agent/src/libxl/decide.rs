@@ -113,9 +113,39 @@ pub fn c_info(config: &str, field: &str) -> Option<String> {
     Some(config.get("c_info")?.get(field)?.as_str()?.to_owned())
 }
 
+/// Whether dom0 gives memory away for a new domain: what xl does by `autoballoon` of xl.conf(5), which goes by `dom0_mem=` on Xen's command line unless it is set.
+pub fn autoballoon(xl_conf: &str, xen_command_line: &str) -> bool {
+    let value = xl_conf.lines().rev().find_map(|line| {
+        let value =
+            line.split('#').next()?.trim().strip_prefix("autoballoon")?.trim_start().strip_prefix('=')?;
+        Some(value.trim().trim_matches(['"', '\'']).to_owned())
+    });
+    match value.as_deref() {
+        Some("on" | "1") => true,
+        Some("off" | "0") => false,
+        _ => !xen_command_line.split(' ').any(|word| word.starts_with("dom0_mem=")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dom0_gives_memory_away_when_xl_would() {
+        let cases = [
+            ("", "placeholder dom0_mem=768M,max:768M", false),
+            ("", "console=com1", true),
+            ("#autoballoon=\"off\"\n", "", true),
+            ("autoballoon=\"auto\"", "dom0_mem=1G", false),
+            ("autoballoon = 'off' # no", "", false),
+            ("x=1\nautoballoon=1\n", "dom0_mem=1G", true),
+            ("autoballoon=0\n", "", false),
+        ];
+        for (conf, line, wanted) in cases {
+            assert_eq!(autoballoon(conf, line), wanted, "{conf} / {line}");
+        }
+    }
 
     /// Every reason with every action, as xl does it.
     #[test]

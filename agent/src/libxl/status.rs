@@ -66,11 +66,22 @@ pub fn status(dominfo: &str) -> Result<Status, Failure> {
     })
 }
 
-/// The version as `4.17.7` from `libxl_version_info_to_json`.
+/// The running hypervisor, from `libxl_version_info_to_json`.
+#[derive(Debug)]
+pub struct Hypervisor {
+    /// Its major and minor number.
+    pub release: (u32, u32),
+    /// Its version as `4.17.7`.
+    pub version: String,
+    /// What it was booted with.
+    pub command_line: String,
+}
+
+/// Which hypervisor runs.
 ///
 /// # Errors
 /// `Libxl` when the text is not that.
-pub fn version(info: &str) -> Result<(u32, u32, String), Failure> {
+pub fn version(info: &str) -> Result<Hypervisor, Failure> {
     #[derive(Deserialize)]
     struct VersionInfo {
         xen_version_major: u32,
@@ -78,10 +89,13 @@ pub fn version(info: &str) -> Result<(u32, u32, String), Failure> {
         xen_version_minor: u32,
         #[serde(default)]
         xen_version_extra: String,
+        #[serde(default)]
+        commandline: String,
     }
     let v: VersionInfo = serde_json::from_str(info).map_err(|e| odd("a version", &e))?;
-    let text = format!("{}.{}{}", v.xen_version_major, v.xen_version_minor, v.xen_version_extra);
-    Ok((v.xen_version_major, v.xen_version_minor, text))
+    let release = (v.xen_version_major, v.xen_version_minor);
+    let version = format!("{}.{}{}", release.0, release.1, v.xen_version_extra);
+    Ok(Hypervisor { release, version, command_line: v.commandline })
 }
 
 /// Whether Xen can log dirty pages (`hap`, `shadow`) from `libxl_physinfo_to_json`.
@@ -198,9 +212,8 @@ mod tests {
         assert_eq!((seen.target.domid, seen.target.uuid.to_string().as_str()), (5, UUID));
         assert_eq!((seen.state, seen.hvm, seen.memory_kib), (RunState::Running, true, 2_097_152));
         assert_eq!(seen.cpu_time_ns, u64::MAX);
-        let (major, minor, text) =
-            version(&reference(&format!("{folder}/version_info.json")).unwrap()).unwrap();
-        assert_eq!((major, minor, text.as_str()), (4, 17, "4.17.5"));
+        let seen = version(&reference(&format!("{folder}/version_info.json")).unwrap()).unwrap();
+        assert_eq!((seen.release, seen.version.as_str()), ((4, 17), "4.17.5"));
         let (hap, shadow) = abilities(&reference(&format!("{folder}/physinfo.json")).unwrap()).unwrap();
         assert!(!hap && !shadow);
         for kind in ["pv", "pvh", "hvm"] {
