@@ -132,6 +132,7 @@ up() {
   fi
   guest_image
   scp_ "$lab_dir"/dom0/* "$I/guestcmd" "$I/guest.img" root@127.0.0.1:/opt/lab/
+  ssh_ "ln -sf /opt/lab/{mkguest,guestcmd,qmp,by-script} /usr/local/bin/"
   say "up: $SUITE, Xen $XEN, xenstored $STORED"
 }
 
