@@ -106,7 +106,9 @@ boot_cold() { # BACKING
 freeze() {
   local to=$I/booted-$STORED
   say "freezing the booted machine"
-  ssh_ 'sync; echo 3 >/proc/sys/vm/drop_caches'
+  # What guests need is in memory then: libxl gives a QEMU 10 s to come up, and reading it from disk takes longer on a busy machine.
+  ssh_ 'sync; echo 3 >/proc/sys/vm/drop_caches; cat /opt/lab/vmlinux* >/dev/null; xl info >/dev/null; qemu-img --version >/dev/null
+        for q in /usr/lib/xen*/bin/qemu-system-i386 /usr/libexec/xen*/bin/qemu-system-i386 /usr/libexec/xen-qemu-system-i386 /usr/bin/qemu-system-i386; do [ ! -x "$q" ] || "$q" -machine none -version >/dev/null || true; done'
   stop_ssh_master
   hmp stop "migrate \"exec:zstd -q -3 > $to.state\"" 'info migrate' >"$I/migrate.log"
   grep -q 'completed' "$I/migrate.log" || { cat "$I/migrate.log" >&2; die "the booted machine could not be saved"; }
