@@ -245,13 +245,22 @@ struct Column {
 }
 
 impl Column {
-    fn add(&mut self, store: Duration, rivals: &Rivals, bytes: &[u8]) {
-        self.store.push(store);
-        self.sqlite.push(rivals.sqlite(bytes));
+    /// One round. The store and the bare SQLite take turns in going first: whoever comes second finds the code and the disk awake.
+    fn round<T>(&mut self, rivals: &Rivals, bytes: &[u8], f: impl FnOnce() -> T) -> T {
+        let rival_first = self.store.len().is_multiple_of(2);
+        if rival_first {
+            self.sqlite.push(rivals.sqlite(bytes));
+        }
+        let (value, took) = timed(f);
+        self.store.push(took);
+        if !rival_first {
+            self.sqlite.push(rivals.sqlite(bytes));
+        }
         if self.store.len().is_multiple_of(4) {
             self.file.push(rivals.file(bytes));
         }
         self.bytes = bytes.len();
+        value
     }
 
     fn print(mut self, label: &str) {
@@ -288,30 +297,25 @@ fn commits(root: &Path, rounds: usize) {
         let outcome = created(made);
         let entry = planned(&text, 1, &outcome);
         let bytes = wire::to_vec(&entry).unwrap();
-        let (result, took) = timed(|| store.begin(&entry));
-        result.unwrap();
-        begin.add(took, &rivals, &bytes);
+        begin.round(&rivals, &bytes, || store.begin(&entry)).unwrap();
 
         let facts = Facts { run: Some(line("4711:993311")), instant: Some(time(5)), ..Facts::default() };
-        let (result, took) = timed(|| store.advance(&entry.id, JournalState::Forward, 3, &facts));
-        result.unwrap();
-        advance.add(took, &rivals, &wire::to_vec(&facts).unwrap());
+        let bytes = wire::to_vec(&facts).unwrap();
+        advance
+            .round(&rivals, &bytes, || store.advance(&entry.id, JournalState::Forward, 3, &facts))
+            .unwrap();
 
         let end = ended(&entry, JournalState::Done);
         let both = [wire::to_vec(&end).unwrap(), record.clone()].concat();
-        let (result, took) = timed(|| store.finish(&end, Some(&outcome)));
-        drop(result.unwrap());
-        finish.add(took, &rivals, &both);
-        let (_, took) = timed(|| store.settle_sidecars());
-        sidecar.add(took, &rivals, &record);
+        drop(finish.round(&rivals, &both, || store.finish(&end, Some(&outcome))).unwrap());
+        sidecar.round(&rivals, &record, || store.settle_sidecars());
 
         // An end without an outcome: the journal alone.
         let entry = support::entry(&format!("{text}-x"), 1);
         store.begin(&entry).unwrap();
         let end = ended(&entry, JournalState::Failed);
-        let (result, took) = timed(|| store.finish(&end, None));
-        drop(result.unwrap());
-        plain.add(took, &rivals, &wire::to_vec(&end).unwrap());
+        let bytes = wire::to_vec(&end).unwrap();
+        drop(plain.round(&rivals, &bytes, || store.finish(&end, None)).unwrap());
     }
     println!(
         "\n{:<34} {:>7} {:>10} {:>10} {:>10} {:>7}",

@@ -3,11 +3,10 @@
 use std::io::Write;
 use std::ops::ControlFlow;
 
-use xensnap::contract::OperationId;
-
 use crate::error::{Result, StoreError};
 use crate::location::Location;
 use crate::read::{Read, Reader};
+use crate::records;
 use crate::report::ExportReport;
 use crate::text::encode;
 
@@ -39,11 +38,7 @@ pub fn export(at: &Location, out: &mut dyn Write) -> Result<ExportReport> {
         Ok(ControlFlow::Continue(()))
     })?;
     for id in ids {
-        let id = OperationId::new(id.as_str()).map_err(|e| StoreError::BadRecord {
-            what: "operation",
-            id,
-            detail: e.to_string(),
-        })?;
+        let id = records::operation_id("operation", &id)?;
         if let Some(entry) = db.journal(&id)? {
             line("journal_entry", &encode("entry", id.as_str(), &entry)?)?;
             report.operations += 1;

@@ -31,11 +31,11 @@ fn prepare(db: &Reader, domain: Option<Uuid>, plan: Option<&Plan>) -> Result<Opt
     let Some((plan, outcome)) = plan.and_then(|plan| Some((plan, planned(plan)?))) else { return Ok(None) };
     let domain = domain.unwrap_or(plan.domain);
     for snapshot in &outcome.add {
-        match records::check_new(db, snapshot) {
-            // The outcome may bring the domain along.
-            Err(StoreError::NoDomain { .. }) if outcome.domain.is_some() => {}
-            other => other?,
+        // The outcome may bring the domain along.
+        if outcome.domain.is_none() {
+            records::state(db, snapshot.domain)?;
         }
+        records::check_new(db, snapshot)?;
     }
     let Some(id) = &outcome.drop else { return Ok(None) };
     let mut dropped = records::need_snapshot(db, domain, id)?;
@@ -47,35 +47,47 @@ pub(crate) fn begin(db: &Reader, entry: &JournalEntry) -> Result<()> {
     if has_ended(&entry.state) || entry.ended_at.is_some() {
         return Err(inconsistent(&entry.id, "it cannot begin when it has ended"));
     }
-    if let Some(known) = db.journal(&entry.id)? {
-        let id = entry.id.as_str().to_owned();
-        let same = known.request == entry.request;
-        return Err(StoreError::Duplicate(if same {
-            Duplicate::Same { id }
-        } else {
-            Duplicate::Other { id }
-        }));
-    }
-    let drops = prepare(db, entry.domain, entry.plan.as_ref())?;
     let id = entry.id.as_str();
-    db.execute(
-        "journalling",
-        "INSERT INTO journal (id, state, done, facts, drops) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![
-            id,
-            entry.state.as_str(),
-            entry.done,
-            encode("facts", id, &entry.facts)?,
-            drops.as_ref().map(OperationId::as_str)
-        ],
-    )?;
+    // Before anything is held against its plan: an operation that has made its snapshot is known, and its name is taken by itself.
+    let plan = entry.plan.as_ref().map(|plan| encode("plan", id, plan)).transpose()?;
+    let sql = "INSERT INTO journal (id, json, plan) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING";
+    if db.execute("journalling", sql, params![id, without_plan(entry)?, plan])? == 0 {
+        return Err(duplicate(db, entry)?);
+    }
     let seq = db.conn.last_insert_rowid();
-    db.execute(
-        "journalling",
-        "INSERT INTO journal_record (seq, json) VALUES (?1, ?2)",
-        params![seq, encode("entry", id, entry)?],
-    )?;
+    if let Some(drops) = prepare(db, entry.domain, entry.plan.as_ref())? {
+        let sql = "UPDATE journal SET drops = ?2 WHERE seq = ?1";
+        db.execute("journalling", sql, params![seq, drops.as_str()])?;
+    }
     Ok(())
+}
+
+/// An entry's JSON but for its plan.
+fn without_plan(entry: &JournalEntry) -> Result<String> {
+    // Field by field: a copy of the whole would copy the plan too.
+    let entry = JournalEntry {
+        contract: entry.contract,
+        id: entry.id.clone(),
+        request: entry.request.clone(),
+        op: entry.op.clone(),
+        domain: entry.domain,
+        state: entry.state.clone(),
+        done: entry.done,
+        plan: None,
+        facts: entry.facts.clone(),
+        created_at: entry.created_at,
+        ended_at: entry.ended_at,
+        error: entry.error.clone(),
+        extra: entry.extra.clone(),
+    };
+    encode("entry", entry.id.as_str(), &entry)
+}
+
+/// What is said of an operation whose id is known.
+fn duplicate(db: &Reader, entry: &JournalEntry) -> Result<StoreError> {
+    let id = entry.id.as_str().to_owned();
+    let same = db.journal(&entry.id)?.is_some_and(|known| known.request == entry.request);
+    Ok(StoreError::Duplicate(if same { Duplicate::Same { id } } else { Duplicate::Other { id } }))
 }
 
 /// What the columns say of an operation that has to be open.
@@ -83,21 +95,26 @@ struct Open {
     seq: i64,
     no_return: bool,
     drops: Option<String>,
+    has_plan: bool,
 }
 
 fn need_open(db: &Reader, id: &OperationId) -> Result<Open> {
-    let sql = "SELECT seq, state, drops, ended_at IS NOT NULL FROM journal WHERE id = ?1";
+    let sql = "SELECT seq, state, drops, plan IS NOT NULL, ended_at IS NOT NULL FROM journal WHERE id = ?1";
     let row = db.conn.prepare_cached(sql).and_then(|mut statement| {
-        let columns =
-            |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?));
+        let columns = |row: &rusqlite::Row<'_>| {
+            Ok((row.get(0)?, row.get::<_, Option<String>>(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        };
         statement.query_row([id.as_str()], columns).optional()
     });
     match db.sorted("reading the journal", row)? {
         None => Err(StoreError::NoOperation { id: id.as_str().to_owned() }),
-        Some((_, _, _, true)) => Err(StoreError::Ended { id: id.as_str().to_owned() }),
-        Some((seq, state, drops, false)) => {
-            Ok(Open { seq, no_return: state == JournalState::NoReturn.as_str(), drops })
-        }
+        Some((_, _, _, _, true)) => Err(StoreError::Ended { id: id.as_str().to_owned() }),
+        Some((seq, state, drops, has_plan, false)) => Ok(Open {
+            seq,
+            no_return: state.as_deref() == Some(JournalState::NoReturn.as_str()),
+            drops,
+            has_plan,
+        }),
     }
 }
 
@@ -109,14 +126,13 @@ pub(crate) fn set_plan(db: &Reader, id: &OperationId, plan: &Plan) -> Result<()>
     let mut entry = db.journal(id)?.ok_or_else(|| StoreError::NoOperation { id: id.as_str().to_owned() })?;
     unmark(db, entry.domain.unwrap_or(plan.domain), open.drops.as_deref())?;
     let drops = prepare(db, entry.domain, Some(plan))?;
-    entry.plan = Some(plan.clone());
     if entry.domain.is_none() {
         entry.domain = Some(plan.domain);
     }
     let drops_id = drops.as_ref().map(OperationId::as_str);
-    db.execute("journalling", "UPDATE journal SET drops = ?2 WHERE seq = ?1", params![open.seq, drops_id])?;
-    let json = encode("entry", id.as_str(), &entry)?;
-    db.execute("journalling", "UPDATE journal_record SET json = ?2 WHERE seq = ?1", params![open.seq, json])?;
+    let plan = encode("plan", id.as_str(), plan)?;
+    let sql = "UPDATE journal SET drops = ?2, json = ?3, plan = ?4 WHERE seq = ?1";
+    db.execute("journalling", sql, params![open.seq, drops_id, without_plan(&entry)?, plan])?;
     Ok(())
 }
 
@@ -163,23 +179,16 @@ pub(crate) fn finish(db: &Reader, entry: &JournalEntry, change: Change<'_>) -> R
             unmark(db, domain, open.drops.as_deref())?;
         }
     }
-    let id = entry.id.as_str();
-    db.execute(
-        "journalling",
-        "UPDATE journal SET state = ?2, done = ?3, facts = ?4, ended_at = ?5, drops = NULL WHERE seq = ?1",
-        params![
-            open.seq,
-            entry.state.as_str(),
-            entry.done,
-            encode("facts", id, &entry.facts)?,
-            word(&ended_at)?
-        ],
-    )?;
-    db.execute(
-        "journalling",
-        "UPDATE journal_record SET json = ?2 WHERE seq = ?1",
-        params![open.seq, encode("entry", id, entry)?],
-    )?;
+    let json = without_plan(entry)?;
+    let ended_at = word(&ended_at)?;
+    if open.has_plan && entry.plan.is_some() {
+        let sql = "UPDATE journal SET ended_at = ?2, drops = NULL, state = NULL, done = NULL, facts = NULL, json = ?3 WHERE seq = ?1";
+        db.execute("journalling", sql, params![open.seq, ended_at, json])?;
+    } else {
+        let plan = entry.plan.as_ref().map(|plan| encode("plan", entry.id.as_str(), plan)).transpose()?;
+        let sql = "UPDATE journal SET ended_at = ?2, drops = NULL, state = NULL, done = NULL, facts = NULL, json = ?3, plan = ?4 WHERE seq = ?1";
+        db.execute("journalling", sql, params![open.seq, ended_at, json, plan])?;
+    }
     Ok(())
 }
 
@@ -195,8 +204,6 @@ fn unmark(db: &Reader, domain: Uuid, id: Option<&str>) -> Result<()> {
 
 /// Forgets what ended before a time; returns how many.
 pub(crate) fn expire(db: &Reader, before: &str) -> Result<u64> {
-    let sql = "DELETE FROM journal_record WHERE seq IN (SELECT seq FROM journal WHERE ended_at < ?1)";
-    db.execute("forgetting old operations", sql, [before])?;
     let sql = "DELETE FROM journal WHERE ended_at < ?1";
     Ok(db.execute("forgetting old operations", sql, [before])? as u64)
 }

@@ -39,5 +39,5 @@ pub use location::{Installed, Location};
 pub use read::{Read, Reader, SnapshotHead};
 pub use rebuild::{RebuildOptions, rebuild};
 pub use report::{CheckReport, ExportReport, Finding, RebuildReport, SetAside, Severity};
-pub use sqlite::{SidecarPass, SqliteStore};
+pub use sqlite::SqliteStore;
 pub use store::{Change, Committed, Store};

@@ -2,6 +2,7 @@
 //!
 //! Each call sees the store as of one commit. A reader never waits for the writer and never holds it up.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use xensnap::wire::Timestamp;
 use crate::error::{Result, StoreError};
 use crate::location::Location;
 use crate::text::{decode, unword};
-use crate::{engine, names};
+use crate::{engine, names, records};
 
 /// What the store knows.
 pub trait Read {
@@ -81,6 +82,8 @@ pub struct SnapshotHead {
 pub struct Reader {
     pub(crate) conn: Connection,
     pub(crate) database: PathBuf,
+    /// Snapshots whose sidecars no longer agree by what the present transaction did; of no use where nothing is written.
+    pub(crate) touched: RefCell<Vec<(Uuid, String)>>,
 }
 
 impl Reader {
@@ -89,10 +92,14 @@ impl Reader {
     /// # Errors
     /// Where there is none, says whether there never was one ([`StoreError::NotInstalled`]) or its volume is missing ([`StoreError::NotMounted`]).
     pub fn open(at: &Location) -> Result<Self> {
-        let reader = Self { conn: engine::open_reader(at)?, database: at.database() };
+        let reader = Self::of(engine::open_reader(at)?, at.database());
         // A torn head is found here and not in the middle of a list.
         reader.store_id()?;
         Ok(reader)
+    }
+
+    pub(crate) fn of(conn: Connection, database: PathBuf) -> Self {
+        Self { conn, database, touched: RefCell::new(Vec::new()) }
     }
 
     /// The id of the store.
@@ -187,16 +194,27 @@ impl Reader {
         })
     }
 
-    /// Columns: id, json, state, done, facts, ended_at.
-    fn entry(&self, row: &Row<'_>) -> Result<JournalEntry> {
+    /// Columns: uuid, json, current, diverged.
+    pub(crate) fn domain_row(&self, row: &Row<'_>) -> Result<Domain> {
+        let mut domain: Domain = self.record("domain", row)?;
+        let current: Option<String> = self.sorted("reading a domain", row.get(2))?;
+        domain.diverged = self.sorted("reading a domain", row.get(3))?;
+        domain.current = current.map(|id| records::operation_id("domain", &id)).transpose()?;
+        Ok(domain)
+    }
+
+    /// Columns: id, json, plan, and of an open operation that has advanced: state, done, facts.
+    pub(crate) fn entry(&self, row: &Row<'_>) -> Result<JournalEntry> {
         let id = self.text(row, 0)?;
         let mut entry: JournalEntry = self.record("operation", row)?;
-        let ended = self.sorted("reading the journal", row.get_ref(5).map(|v| v.as_str().is_ok()))?;
-        if !ended {
-            // What `advance` wrote last; `finish` writes the whole entry again.
-            entry.state = unword::<JournalState>("operation", id, self.text(row, 2)?)?;
-            entry.done = self.sorted("reading the journal", row.get(3))?;
-            entry.facts = decode::<Facts>("operation", id, self.text(row, 4)?)?;
+        let there = |at| self.sorted("reading the journal", row.get_ref(at).map(|v| v.as_str().is_ok()));
+        if there(2)? {
+            entry.plan = Some(decode("operation", id, self.text(row, 2)?)?);
+        }
+        if there(3)? {
+            entry.state = unword::<JournalState>("operation", id, self.text(row, 3)?)?;
+            entry.done = self.sorted("reading the journal", row.get(4))?;
+            entry.facts = decode::<Facts>("operation", id, self.text(row, 5)?)?;
         }
         Ok(entry)
     }
@@ -242,23 +260,19 @@ pub(crate) fn uuid(what: &'static str, id: &str, column: &str) -> Result<Uuid> {
 
 const HEAD: &str =
     "id, name, domain, parent, taken_at, kind, consistency, deleting, disks, disk_bytes, memory_bytes";
+const DOMAIN: &str = "SELECT uuid, json, current, diverged FROM domain";
 const SNAPSHOT: &str = "SELECT id, json FROM snapshot";
-const ENTRY: &str = "SELECT j.id, r.json, j.state, j.done, j.facts, j.ended_at FROM journal j JOIN journal_record r USING (seq)";
+const ENTRY: &str = "SELECT id, json, plan, state, done, facts FROM journal";
 
 impl Read for Reader {
     fn domains(&self) -> Result<Vec<Domain>> {
-        self.collect("listing domains", "SELECT uuid, json FROM domain ORDER BY name, uuid", [], |me, row| {
-            me.record("domain", row)
-        })
+        let sql = format!("{DOMAIN} ORDER BY name, uuid");
+        self.collect("listing domains", &sql, [], Self::domain_row)
     }
 
     fn domain(&self, uuid: Uuid) -> Result<Option<Domain>> {
-        self.first(
-            "looking up a domain",
-            "SELECT uuid, json FROM domain WHERE uuid = ?1",
-            [uuid.to_string()],
-            |me, row| me.record("domain", row),
-        )
+        let sql = format!("{DOMAIN} WHERE uuid = ?1");
+        self.first("looking up a domain", &sql, [uuid.to_string()], Self::domain_row)
     }
 
     fn snapshots(&self, domain: Uuid) -> Result<Vec<Snapshot>> {
@@ -318,17 +332,17 @@ impl Read for Reader {
     }
 
     fn journal(&self, id: &OperationId) -> Result<Option<JournalEntry>> {
-        let sql = format!("{ENTRY} WHERE j.id = ?1");
+        let sql = format!("{ENTRY} WHERE id = ?1");
         self.first("reading the journal", &sql, [id.as_str()], Self::entry)
     }
 
     fn open_journal(&self) -> Result<Vec<JournalEntry>> {
-        let sql = format!("{ENTRY} WHERE j.ended_at IS NULL ORDER BY j.seq");
+        let sql = format!("{ENTRY} WHERE ended_at IS NULL ORDER BY seq");
         self.collect("reading the journal", &sql, [], Self::entry)
     }
 
     fn recent_journal(&self, limit: usize) -> Result<Vec<JournalEntry>> {
-        let sql = format!("{ENTRY} ORDER BY j.seq DESC LIMIT ?1");
+        let sql = format!("{ENTRY} ORDER BY seq DESC LIMIT ?1");
         self.collect("reading the journal", &sql, [i64::try_from(limit).unwrap_or(i64::MAX)], Self::entry)
     }
 }

@@ -14,8 +14,9 @@ use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 
 use rusqlite::params;
+use rusqlite::types::Value;
 use uuid::Uuid;
-use xensnap::contract::{Disk, Domain, JournalEntry, OperationId, Snapshot, SnapshotPart};
+use xensnap::contract::{Disk, Domain, OperationId, Snapshot, SnapshotPart};
 use xensnap::wire::{RawJson, Timestamp};
 
 use crate::error::{Result, StoreError};
@@ -25,7 +26,7 @@ use crate::location::Location;
 use crate::lock::WriterLock;
 use crate::read::{Read, Reader, text, uuid};
 use crate::report::{RebuildReport, SetAside};
-use crate::sidecar::SIDECAR_BYTES_MAX;
+use crate::sidecar::{self, SIDECAR_BYTES_MAX};
 use crate::text::decode;
 use crate::{engine, records};
 
@@ -72,7 +73,7 @@ pub fn rebuild(at: &Location, options: &RebuildOptions) -> Result<RebuildReport>
     };
     let new = engine::beside(&database, ".rebuilding");
     engine::create_at(&new, id)?;
-    let db = Reader { conn: engine::open_new(&new)?, database: new.clone() };
+    let db = Reader::of(engine::open_new(&new)?, new.clone());
     let mut rebuild = Rebuild {
         at,
         options,
@@ -112,7 +113,15 @@ fn finish(at: &Location, rebuilt: &Path, mut report: RebuildReport) -> Result<Re
     files::remove_if_there(&engine::beside(&database, "-shm"))?;
     std::fs::rename(rebuilt, &database).map_err(|e| StoreError::io("name", &database, e))?;
     files::sync_parent(&database)?;
-    at.write_mark(Reader::open(at)?.store_id()?)?;
+    let db = Reader::open(at)?;
+    at.write_mark(db.store_id()?)?;
+    // Those of records that were changed. What cannot be written now the agent writes when it starts.
+    for id in report.renamed.iter().map(|(id, _, _)| id).chain(&report.orphaned) {
+        if let Some(snapshot) = OperationId::new(id.as_str()).ok().and_then(|id| db.snapshot(&id).transpose())
+        {
+            let _ = sidecar::agree(&db, at, snapshot?.domain, id);
+        }
+    }
     Ok(report)
 }
 
@@ -145,11 +154,6 @@ impl Rebuild<'_> {
             None => {}
         }
         self.import()?;
-        // All agree but those that are changed from here on.
-        self.db.execute("striking off sidecars", "DELETE FROM sidecar", [])?;
-        for (id, _, _) in self.report.renamed.clone() {
-            self.change(&id, &mut |_| {})?;
-        }
         self.mend_parents()?;
         self.mend_currents()?;
         self.report.domains = self.db.domains()?.len() as u64;
@@ -163,11 +167,11 @@ impl Rebuild<'_> {
         // A failure of the new database's is one of the rebuild; the old one's are only noted.
         let mut failed = Ok(());
         for (what, sql) in [
-            ("domains", "SELECT uuid, json FROM domain"),
+            ("domains", "SELECT uuid, json, current, diverged FROM domain"),
             ("snapshots", "SELECT id, json FROM snapshot ORDER BY seq"),
             (
                 "journal",
-                "SELECT j.id, r.json, j.state, j.done, j.facts, j.drops, j.ended_at FROM journal j JOIN journal_record r USING (seq) ORDER BY seq",
+                "SELECT id, json, plan, state, done, facts, drops, ended_at FROM journal ORDER BY seq",
             ),
             (
                 "notes of sidecars",
@@ -177,15 +181,12 @@ impl Rebuild<'_> {
             let read = old.each("reading the old database", sql, [], |row| {
                 let (id, second) = (text(&old.database, row, 0)?, text(&old.database, row, 1)?);
                 let kept = match what {
-                    "domains" => decode::<Domain>("domain", id, second)
-                        .map(|domain| records::set_domain(self.db, &domain)),
+                    "domains" => old.domain_row(row).map(|domain| records::set_domain(self.db, &domain)),
                     "snapshots" => decode::<Snapshot>("snapshot", id, second).map(|snapshot| {
                         self.report.snapshots_kept += 1;
                         self.add(snapshot).map(drop)
                     }),
-                    "journal" => {
-                        decode::<JournalEntry>("operation", id, second).map(|_| self.keep_operation(row))
-                    }
+                    "journal" => old.entry(row).map(|_| self.keep_operation(row)),
                     _ => Ok({
                         self.gone.insert(id.to_owned());
                         Ok(())
@@ -211,19 +212,13 @@ impl Rebuild<'_> {
         Ok(())
     }
 
-    /// Columns: id, json, state, done, facts, drops, ended_at.
+    /// Columns: id, json, plan, state, done, facts, drops, ended_at.
     fn keep_operation(&mut self, row: &rusqlite::Row<'_>) -> Result<()> {
-        let value = |at| self.db.sorted("reading the old journal", row.get::<_, rusqlite::types::Value>(at));
+        let value = |at| self.db.sorted("reading the old journal", row.get::<_, Value>(at));
         self.db.execute(
             "writing the journal",
-            "INSERT INTO journal (id, state, done, facts, drops, ended_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![value(0)?, value(2)?, value(3)?, value(4)?, value(5)?, value(6)?],
-        )?;
-        let seq = self.db.conn.last_insert_rowid();
-        self.db.execute(
-            "writing the journal",
-            "INSERT INTO journal_record (seq, json) VALUES (?1, ?2)",
-            params![seq, value(1)?],
+            "INSERT INTO journal (id, json, plan, state, done, facts, drops, ended_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![value(0)?, value(1)?, value(2)?, value(3)?, value(4)?, value(5)?, value(6)?, value(7)?],
         )?;
         self.report.operations_kept += 1;
         Ok(())
@@ -296,14 +291,9 @@ impl Rebuild<'_> {
         Ok(Added::New)
     }
 
-    /// Changes a record and notes its sidecar.
+    /// Changes a record.
     fn change(&self, id: &str, f: &mut dyn FnMut(&mut Snapshot)) -> Result<()> {
-        let id = OperationId::new(id).map_err(|e| StoreError::BadRecord {
-            what: "snapshot",
-            id: id.into(),
-            detail: e.to_string(),
-        })?;
-        if let Some(mut snapshot) = self.db.snapshot(&id)? {
+        if let Some(mut snapshot) = self.db.snapshot(&records::operation_id("snapshot", id)?)? {
             f(&mut snapshot);
             records::update_snapshot(self.db, &snapshot)?;
         }
@@ -338,12 +328,11 @@ impl Rebuild<'_> {
     }
 
     fn mend_currents(&mut self) -> Result<()> {
-        for mut domain in self.db.domains()? {
+        for domain in self.db.domains()? {
             let Some(current) = domain.current.clone() else { continue };
             if records::need_snapshot(self.db, domain.uuid, &current).is_err() {
                 self.report.lost.push(format!("domain {}: its current snapshot {current}", domain.uuid));
-                domain.current = None;
-                records::set_domain(self.db, &domain)?;
+                records::set_state(self.db, domain.uuid, None, domain.diverged)?;
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Rows of domains and snapshots. Called within a transaction; every change of a snapshot also notes that its sidecar is to be brought into agreement.
+//! Rows of domains and snapshots. Called within a transaction; every change of a snapshot also says that its sidecar is to be brought into agreement.
 
 use rusqlite::{OptionalExtension as _, params};
 use uuid::Uuid;
@@ -22,8 +22,16 @@ impl Reader {
 
 /// Writes a domain whole, `current` and `diverged` included.
 pub(crate) fn set_domain(db: &Reader, domain: &Domain) -> Result<()> {
+    see_domain(db, domain)?;
+    set_state(db, domain.uuid, domain.current.as_ref().map(OperationId::as_str), domain.diverged)
+}
+
+/// Writes a domain as seen: `current` and `diverged` stay as they are stored.
+pub(crate) fn see_domain(db: &Reader, domain: &Domain) -> Result<()> {
+    let mut domain = domain.clone();
+    (domain.current, domain.diverged) = (None, false);
     let uuid = domain.uuid.to_string();
-    let json = encode("domain", &uuid, domain)?;
+    let json = encode("domain", &uuid, &domain)?;
     db.execute(
         "writing a domain",
         "INSERT INTO domain (uuid, name, json) VALUES (?1, ?2, ?3)
@@ -33,12 +41,20 @@ pub(crate) fn set_domain(db: &Reader, domain: &Domain) -> Result<()> {
     Ok(())
 }
 
-/// Writes a domain as seen: `current` and `diverged` stay as they are stored.
-pub(crate) fn see_domain(db: &Reader, domain: &Domain) -> Result<()> {
-    let stored = db.domain(domain.uuid)?;
-    let mut domain = domain.clone();
-    (domain.current, domain.diverged) = stored.map_or((None, false), |d| (d.current, d.diverged));
-    set_domain(db, &domain)
+/// A domain's `current` and `diverged`. The domain has to be there.
+pub(crate) fn state(db: &Reader, uuid: Uuid) -> Result<(Option<String>, bool)> {
+    let sql = "SELECT current, diverged FROM domain WHERE uuid = ?1";
+    let row = db.conn.prepare_cached(sql).and_then(|mut statement| {
+        statement.query_row([uuid.to_string()], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    });
+    db.sorted("looking up a domain", row)?.ok_or(StoreError::NoDomain { domain: uuid })
+}
+
+/// Sets them.
+pub(crate) fn set_state(db: &Reader, uuid: Uuid, current: Option<&str>, diverged: bool) -> Result<()> {
+    let sql = "UPDATE domain SET current = ?2, diverged = ?3 WHERE uuid = ?1";
+    db.execute("writing a domain", sql, params![uuid.to_string(), current, diverged])?;
+    Ok(())
 }
 
 /// A domain that has to be there.
@@ -53,15 +69,22 @@ pub(crate) fn need_snapshot(db: &Reader, domain: Uuid, id: &OperationId) -> Resu
         .ok_or_else(|| StoreError::NoSnapshot { domain, id: id.as_str().to_owned() })
 }
 
-/// What can be said against adding a snapshot, but for its parent.
+/// The same, where nothing of it is asked for.
+pub(crate) fn need_known(db: &Reader, domain: Uuid, id: &OperationId) -> Result<()> {
+    let sql = "SELECT 1 FROM snapshot WHERE id = ?1 AND domain = ?2";
+    let known = db.conn.prepare_cached(sql).and_then(|mut s| s.exists([id.as_str(), &domain.to_string()]));
+    if db.sorted("looking up a snapshot", known)? {
+        Ok(())
+    } else {
+        Err(StoreError::NoSnapshot { domain, id: id.as_str().to_owned() })
+    }
+}
+
+/// What can be said against adding a snapshot to a domain that is there, but for its parent.
 pub(crate) fn check_new(db: &Reader, snapshot: &Snapshot) -> Result<()> {
     let domain = snapshot.domain;
     let taken =
         |sql, params: &[&dyn rusqlite::ToSql]| db.conn.prepare_cached(sql).and_then(|mut s| s.exists(params));
-    let known = taken("SELECT 1 FROM domain WHERE uuid = ?1", &[&domain.to_string()]);
-    if !db.sorted("looking for the domain", known)? {
-        return Err(StoreError::NoDomain { domain });
-    }
     let id = snapshot.id.as_str();
     if db.sorted("looking for the id", taken("SELECT 1 FROM snapshot WHERE id = ?1", &[&id]))? {
         return Err(StoreError::SnapshotExists { id: id.to_owned() });
@@ -99,15 +122,18 @@ impl Columns {
     }
 }
 
-/// Adds a snapshot that [`check_new`] had nothing against.
+/// Adds a snapshot.
+///
+/// # Errors
+/// As [`check_new`].
 pub(crate) fn insert_snapshot(db: &Reader, snapshot: &Snapshot) -> Result<()> {
     let (id, domain) = (snapshot.id.as_str(), snapshot.domain.to_string());
     let json = encode("snapshot", id, snapshot)?;
     let columns = Columns::of(snapshot)?;
-    db.execute(
+    let added = db.execute(
         "writing a snapshot",
         "INSERT INTO snapshot (id, domain, name, parent, taken_at, kind, consistency, deleting, disks, disk_bytes, memory_bytes, json)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING",
         params![
             id,
             domain,
@@ -123,7 +149,14 @@ pub(crate) fn insert_snapshot(db: &Reader, snapshot: &Snapshot) -> Result<()> {
             json,
         ],
     )?;
-    note_sidecar(db, &domain, id)
+    if added == 0 {
+        // Says which of the two it is.
+        let detail = "its snapshot cannot be added".to_owned();
+        return check_new(db, snapshot)
+            .and_then(|()| Err(StoreError::Inconsistent { id: id.to_owned(), detail }));
+    }
+    touch(db, snapshot.domain, id);
+    Ok(())
 }
 
 /// Writes a snapshot again whose domain, name, parent or mark changed.
@@ -136,14 +169,15 @@ pub(crate) fn update_snapshot(db: &Reader, snapshot: &Snapshot) -> Result<()> {
         "UPDATE snapshot SET domain = ?2, name = ?3, parent = ?4, deleting = ?5, json = ?6 WHERE id = ?1",
         params![id, domain, snapshot.name.as_str(), parent, snapshot.deleting, json],
     )?;
-    note_sidecar(db, &domain, id)
+    touch(db, snapshot.domain, id);
+    Ok(())
 }
 
 /// Removes a snapshot's row.
 pub(crate) fn delete_snapshot(db: &Reader, snapshot: &Snapshot) -> Result<()> {
     let id = snapshot.id.as_str();
     db.execute("removing a snapshot", "DELETE FROM snapshot WHERE id = ?1", [id])?;
-    note_sidecar(db, &snapshot.domain.to_string(), id)
+    note_gone(db, snapshot.domain, id)
 }
 
 /// The snapshots of a domain that have this parent.
@@ -157,12 +191,7 @@ pub(crate) fn children(db: &Reader, domain: Uuid, parent: &OperationId) -> Resul
         Ok(std::ops::ControlFlow::Continue(()))
     })?;
     for id in ids {
-        let id = OperationId::new(id.clone()).map_err(|e| StoreError::BadRecord {
-            what: "snapshot",
-            id,
-            detail: e.to_string(),
-        })?;
-        all.push(need_snapshot(db, domain, &id)?);
+        all.push(need_snapshot(db, domain, &operation_id("snapshot", &id)?)?);
     }
     Ok(all)
 }
@@ -176,9 +205,23 @@ pub(crate) fn mark_deleting(db: &Reader, snapshot: &mut Snapshot, deleting: bool
     Ok(())
 }
 
-/// Notes that the sidecar of that name does not agree with the records.
-pub(crate) fn note_sidecar(db: &Reader, domain: &str, id: &str) -> Result<()> {
-    db.execute("noting a sidecar", "INSERT INTO sidecar (domain, id) VALUES (?1, ?2)", [domain, id])?;
+/// Says that a sidecar does not agree with its record. After a crash it is found by comparing.
+fn touch(db: &Reader, domain: Uuid, id: &str) {
+    db.touched.borrow_mut().push((domain, id.to_owned()));
+}
+
+/// Notes that a sidecar has no record (there) any more. After a crash nothing else would tell it from one that was put there.
+pub(crate) fn note_gone(db: &Reader, domain: Uuid, id: &str) -> Result<()> {
+    touch(db, domain, id);
+    let sql = "INSERT OR IGNORE INTO sidecar (domain, id) VALUES (?1, ?2)";
+    db.execute("noting a sidecar", sql, [domain.to_string().as_str(), id])?;
+    Ok(())
+}
+
+/// Takes that back, where a record comes to be again.
+pub(crate) fn unnote(db: &Reader, domain: Uuid, id: &str) -> Result<()> {
+    let sql = "DELETE FROM sidecar WHERE domain = ?1 AND id = ?2";
+    db.execute("striking off a sidecar", sql, [domain.to_string().as_str(), id])?;
     Ok(())
 }
 
@@ -188,6 +231,11 @@ pub(crate) fn json(db: &Reader, domain: &str, id: &str) -> Result<Option<String>
     let row =
         db.conn.prepare_cached(sql).and_then(|mut s| s.query_row([domain, id], |row| row.get(0)).optional());
     db.sorted("reading a record", row)
+}
+
+/// An id as a column has it.
+pub(crate) fn operation_id(what: &'static str, id: &str) -> Result<OperationId> {
+    OperationId::new(id).map_err(|e| StoreError::BadRecord { what, id: id.to_owned(), detail: e.to_string() })
 }
 
 /// A snapshot's memory image, if it has one.

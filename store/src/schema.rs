@@ -3,8 +3,8 @@
 //! `PRAGMA application_id` says that a file is ours, `PRAGMA user_version` which schema it has. An older file is copied (`xensnap.db.schema-N`), then migrated
 //! in one transaction; a newer one is refused. A migration once released is never edited: a change is a new one at the end.
 //!
-//! A record is the contract's JSON. The other columns are drawn from it for look-ups, in the same statement; `xensnap store check` compares them. Only in the
-//! journal do the columns go ahead of the JSON: `state`, `done` and `facts` are what `advance` wrote last, so that a step does not write the plan again.
+//! A record is the contract's JSON. The other columns are drawn from it for look-ups, in the same statement; `xensnap store check` compares them. Beyond
+//! the JSON go a domain's `current` and `diverged`, an operation's plan, and an open operation's `state`, `done` and `facts`, which are what `advance` wrote last.
 
 use std::path::Path;
 
@@ -37,6 +37,9 @@ CREATE TABLE store (
 CREATE TABLE domain (
     uuid TEXT NOT NULL PRIMARY KEY,
     name TEXT NOT NULL,
+    -- The store's own, and not in the JSON: an outcome changes them, and seeing the domain does not.
+    current TEXT,
+    diverged INTEGER NOT NULL DEFAULT 0,
     json TEXT NOT NULL
 ) STRICT;
 CREATE TABLE snapshot (
@@ -56,28 +59,27 @@ CREATE TABLE snapshot (
     json TEXT NOT NULL,
     UNIQUE (domain, name)
 ) STRICT;
+-- Without an index of what is open: that is asked for at start and before a domain is adopted, and an index would be written with every operation.
 CREATE TABLE journal (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
-    state TEXT NOT NULL,
-    done INTEGER NOT NULL,
-    facts TEXT NOT NULL,
     -- The snapshot that the plan drops, marked `deleting` meanwhile.
     drops TEXT,
-    ended_at TEXT
+    ended_at TEXT,
+    -- Where an open operation stands, once it has advanced; else nothing.
+    state TEXT,
+    done INTEGER,
+    facts TEXT,
+    -- The entry but for its plan, which is beside it: an end need not write it again.
+    json TEXT NOT NULL,
+    plan TEXT
 ) STRICT;
-CREATE INDEX journal_open ON journal (seq) WHERE ended_at IS NULL;
--- Apart from the columns: a step does not write the plan again.
-CREATE TABLE journal_record (
-    seq INTEGER PRIMARY KEY REFERENCES journal(seq),
-    json TEXT NOT NULL
-) STRICT;
--- Sidecars that do not agree with the records (yet): written or removed, then struck off with the next commit.
+-- Sidecars of snapshots that are gone (from there), until the files are gone too: told from those that somebody put there to be taken in.
 CREATE TABLE sidecar (
-    seq INTEGER PRIMARY KEY,
     domain TEXT NOT NULL,
-    id TEXT NOT NULL
-) STRICT;
+    id TEXT NOT NULL,
+    PRIMARY KEY (domain, id)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// The newest schema of a list.

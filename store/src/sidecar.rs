@@ -2,17 +2,18 @@
 //! but by `rebuild`, as somebody else's.
 //!
 //! ```text
-//!   transaction: record changes + (domain, id) noted --commit--> compare, write or remove the file --> struck off by a later transaction
+//!   transaction: records change --commit--> touched --(nobody waits)--> compare, write or remove the file
+//!                  \- a record goes: noted in the database ----------------------> struck off by a later transaction
 //! ```
 //!
-//! A crash in between leaves the note, and the next open does the file again: it only looks at the record as it is then.
+//! A crash in between loses what was touched: after each opening all are compared once, in passes. A file whose record is gone is removed by its note.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use rusqlite::params;
 use uuid::Uuid;
-use xensnap::contract::OperationId;
 
 use crate::error::{Result, StoreError};
 use crate::files;
@@ -23,50 +24,68 @@ use crate::records;
 /// Largest sidecar that is read, in bytes: the contract's largest document and a newline.
 pub(crate) const SIDECAR_BYTES_MAX: u64 = (1 << 20) + 1;
 
-/// Which notes are done, and what went wrong.
+/// Files that do not agree yet, and what went wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Sidecars {
-    /// Rows of notes whose files agree, to be deleted by the next transaction.
-    settled: Vec<i64>,
-    /// The last row that was tried since then.
-    tried: Option<i64>,
+    waiting: VecDeque<(Uuid, String)>,
+    /// Tried, and to be tried again after the next commit.
+    failed: Vec<(Uuid, String)>,
+    /// Files that are gone, whose notes the next transaction deletes.
+    gone: Vec<(Uuid, String)>,
     trouble: Vec<(PathBuf, StoreError)>,
 }
 
 impl Sidecars {
+    /// With what an earlier process noted.
+    pub(crate) fn open(db: &Reader) -> Result<Self> {
+        let mut waiting = VecDeque::new();
+        db.each("reading the notes of sidecars", "SELECT domain, id FROM sidecar", [], |row| {
+            let id: String = db.sorted("reading the notes of sidecars", row.get(1))?;
+            let domain: String = db.sorted("reading the notes of sidecars", row.get(0))?;
+            waiting.push_back((uuid("sidecar", &id, &domain)?, id));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(Self { waiting, ..Self::default() })
+    }
+
     pub(crate) fn take_trouble(&mut self) -> Vec<(PathBuf, StoreError)> {
         std::mem::take(&mut self.trouble)
     }
 
-    pub(crate) fn settled(&self) -> &[i64] {
-        &self.settled
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
-    /// The transaction that deletes the settled rows was committed.
-    pub(crate) fn struck_off(&mut self) {
-        self.settled.clear();
-        self.tried = None;
+    /// Within a transaction: deletes the notes of files that are gone.
+    pub(crate) fn strike_off(&self, db: &Reader) -> Result<()> {
+        for (domain, id) in &self.gone {
+            records::unnote(db, *domain, id)?;
+        }
+        Ok(())
     }
 
-    /// Does the files of the next notes; true when there may be more. Errors are kept: nothing of this may fail a commit that was made.
-    pub(crate) fn settle(&mut self, db: &Reader, at: &Location, limit: usize) -> bool {
-        match notes(db, self.tried.unwrap_or(0), limit) {
-            Ok(notes) => {
-                let more = notes.len() == limit;
-                for note in notes {
-                    self.tried = Some(note.seq);
-                    match agree(db, at, note.domain, &note.id) {
-                        Ok(_) => self.settled.push(note.seq),
-                        Err(e) => self.fail(at.sidecar(note.domain, &note.id), e),
-                    }
-                }
-                more
-            }
-            Err(e) => {
-                self.fail(at.dir.clone(), e);
-                false
+    /// After its commit: what it touched, and what failed before.
+    pub(crate) fn committed(&mut self, touched: Vec<(Uuid, String)>) {
+        self.gone.clear();
+        for one in std::mem::take(&mut self.failed).into_iter().chain(touched) {
+            if !self.waiting.contains(&one) {
+                self.waiting.push_back(one);
             }
         }
+    }
+
+    /// Does one file; true when more wait. An error is kept: nothing of this may fail a commit that was made.
+    pub(crate) fn settle_one(&mut self, db: &Reader, at: &Location) -> bool {
+        let Some((domain, id)) = self.waiting.pop_front() else { return false };
+        match agree(db, at, domain, &id) {
+            Ok(Agreed::Gone) => self.gone.push((domain, id)),
+            Ok(Agreed::Same | Agreed::Written) => {}
+            Err(e) => {
+                self.fail(at.sidecar(domain, &id), e);
+                self.failed.push((domain, id));
+            }
+        }
+        !self.waiting.is_empty()
     }
 
     fn fail(&mut self, path: PathBuf, error: StoreError) {
@@ -76,59 +95,37 @@ impl Sidecars {
         }
     }
 
-    /// Compares up to `limit` records after a snapshot with their files. Returns how many there were, the last of them and how many files were written.
+    /// Compares up to `limit` records after a row with their files. Returns the row to go on after, if there may be more, and how many files were written.
     pub(crate) fn refresh(
         &mut self,
         db: &Reader,
         at: &Location,
-        after: Option<&OperationId>,
+        after: i64,
         limit: usize,
-    ) -> Result<(usize, Option<OperationId>, u64)> {
-        let sql = "SELECT domain, id FROM snapshot
-                   WHERE seq > coalesce((SELECT seq FROM snapshot WHERE id = ?1), 0) ORDER BY seq LIMIT ?2";
-        let mut found = Vec::new();
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        db.each("comparing sidecars", sql, params![after.map(OperationId::as_str), limit], |row| {
-            let id: String = db.sorted("comparing sidecars", row.get(1))?;
-            let domain: String = db.sorted("comparing sidecars", row.get(0))?;
-            found.push((uuid("snapshot", &id, &domain)?, id));
-            Ok(ControlFlow::Continue(()))
-        })?;
+    ) -> Result<(Option<i64>, u64)> {
+        let sql = "SELECT domain, id, seq FROM snapshot WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+        let (mut found, mut last) = (Vec::new(), after);
+        db.each(
+            "comparing sidecars",
+            sql,
+            params![after, i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| {
+                let id: String = db.sorted("comparing sidecars", row.get(1))?;
+                let domain: String = db.sorted("comparing sidecars", row.get(0))?;
+                last = db.sorted("comparing sidecars", row.get(2))?;
+                found.push((uuid("snapshot", &id, &domain)?, id));
+                Ok(ControlFlow::Continue(()))
+            },
+        )?;
         let mut rewritten = 0;
         for (domain, id) in &found {
             match agree(db, at, *domain, id) {
-                Ok(changed) => rewritten += u64::from(changed),
+                Ok(agreed) => rewritten += u64::from(agreed == Agreed::Written),
                 Err(e) => self.fail(at.sidecar(*domain, id), e),
             }
         }
-        let last = found.last().and_then(|(_, id)| OperationId::new(id.as_str()).ok());
-        Ok((found.len(), last, rewritten))
+        Ok(((found.len() == limit).then_some(last), rewritten))
     }
-}
-
-struct Note {
-    seq: i64,
-    domain: Uuid,
-    id: String,
-}
-
-/// Notes after those that are settled; all of them again once those are struck off, so that what failed is tried again.
-fn notes(db: &Reader, after: i64, limit: usize) -> Result<Vec<Note>> {
-    let mut notes = Vec::new();
-    let sql = "SELECT seq, domain, id FROM sidecar WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-    db.each(
-        "reading the notes of sidecars",
-        sql,
-        params![after, i64::try_from(limit).unwrap_or(i64::MAX)],
-        |row| {
-            let id: String = db.sorted("reading the notes of sidecars", row.get(2))?;
-            let domain: String = db.sorted("reading the notes of sidecars", row.get(1))?;
-            let seq = db.sorted("reading the notes of sidecars", row.get(0))?;
-            notes.push(Note { seq, domain: uuid("sidecar", &id, &domain)?, id });
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
-    Ok(notes)
 }
 
 /// The bytes of a sidecar.
@@ -136,29 +133,35 @@ pub(crate) fn content(json: &str) -> String {
     format!("{json}\n")
 }
 
-/// Makes a sidecar what the record says: written, or removed where there is no record. Returns whether anything had to be done.
-fn agree(db: &Reader, at: &Location, domain: Uuid, id: &str) -> Result<bool> {
+/// How a sidecar came to agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Agreed {
+    /// It did.
+    Same,
+    /// It was written.
+    Written,
+    /// There is no record, and now no file.
+    Gone,
+}
+
+/// Makes a sidecar what the record says: written, or removed where there is no record.
+pub(crate) fn agree(db: &Reader, at: &Location, domain: Uuid, id: &str) -> Result<Agreed> {
     let path = at.sidecar(domain, id);
-    match records::json(db, &domain.to_string(), id)? {
-        Some(json) => {
-            let content = content(&json);
-            if is_same(&path, &content) {
-                return Ok(false);
-            }
-            make_dir(&at.domain_dir(domain), 0o700)?;
-            files::write_durably(&path, content.as_bytes())?;
-            Ok(true)
+    let Some(json) = records::json(db, &domain.to_string(), id)? else {
+        if files::remove_if_there(&path)? {
+            files::sync_parent(&path)?;
+            // Goes when it was the domain's last file; anything else in it keeps it.
+            let _ = rustix::fs::rmdir(at.domain_dir(domain));
         }
-        None => {
-            let removed = files::remove_if_there(&path)?;
-            if removed {
-                files::sync_parent(&path)?;
-                // Goes when it was the domain's last file; anything else in it keeps it.
-                let _ = rustix::fs::rmdir(at.domain_dir(domain));
-            }
-            Ok(removed)
-        }
+        return Ok(Agreed::Gone);
+    };
+    let content = content(&json);
+    if is_same(&path, &content) {
+        return Ok(Agreed::Same);
     }
+    make_dir(&at.domain_dir(domain), 0o700)?;
+    files::write_durably(&path, content.as_bytes())?;
+    Ok(Agreed::Written)
 }
 
 pub(crate) fn is_same(path: &Path, content: &str) -> bool {

@@ -10,7 +10,7 @@
 
 use std::path::PathBuf;
 
-use rusqlite::{Transaction, TransactionBehavior};
+use rusqlite::Connection;
 use uuid::Uuid;
 use xensnap::contract::{
     Domain, Facts, JournalEntry, JournalState, OperationId, Outcome, Plan, Snapshot, SnapshotName,
@@ -36,10 +36,8 @@ pub struct SqliteStore {
     db: Reader,
     reserve: Reserve,
     sidecars: Sidecars,
-    /// Commits since the sidecars were last settled.
-    waiting: u32,
-    /// The snapshot after which sidecars are still to be compared since the opening.
-    refreshing: Option<Option<OperationId>>,
+    /// The row after which sidecars are still to be compared since the opening.
+    refreshing: Option<i64>,
     /// Device and inode of the database when it was opened.
     file: (u64, u64),
     /// The error since which nothing is written.
@@ -48,14 +46,24 @@ pub struct SqliteStore {
     _lock: WriterLock,
 }
 
-/// Sidecars done at once, so that the caller can do something else in between.
-const AT_ONCE_MAX: usize = 256;
-
 /// Sidecars compared at once after an opening: well below a millisecond when they agree.
 const PASS: usize = 16;
 
-/// Commits after which the sidecars are settled even if nobody asked.
-const WAITING_MAX: u32 = 64;
+/// Sidecars that may wait: with more they are settled even if nobody asked.
+const WAITING_MAX: usize = 64;
+
+/// Rolls back what is open when it goes. Instead of the engine's own `Transaction`, which compiles both of its statements anew each time.
+struct Undo<'a>(&'a Connection);
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        // Some errors have rolled back already.
+        if !self.0.is_autocommit() {
+            // If this fails too, the next beginning says so.
+            let _ = self.0.execute_batch("ROLLBACK");
+        }
+    }
+}
 
 /// What a write may use up.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,14 +121,13 @@ impl SqliteStore {
         let database = at.database();
         let file =
             files::identity(&database)?.ok_or_else(|| StoreError::Vanished { database: database.clone() })?;
-        let db = Reader { conn: engine::open_writer(at)?, database };
+        let db = Reader::of(engine::open_writer(at)?, database);
         at.check_mark(db.store_id()?)?;
         let mut store = Self {
+            sidecars: Sidecars::open(&db)?,
             db,
             reserve: Reserve::open(at.reserve()),
-            sidecars: Sidecars::default(),
-            waiting: 0,
-            refreshing: Some(None),
+            refreshing: Some(0),
             file,
             latched: None,
             _lock: lock,
@@ -140,27 +147,16 @@ impl SqliteStore {
         self.db.store_id()
     }
 
-    /// Compares up to `limit` sidecars after the snapshot `after` with their records and rewrites those that are missing or differ: to be called at start and
-    /// again until nothing is left, between other work. About 10 microseconds each when warm.
-    pub fn refresh_sidecars(&mut self, after: Option<&OperationId>, limit: usize) -> Result<SidecarPass> {
-        let (seen, last, rewritten) = self.sidecars.refresh(&self.db, &self.at, after, limit)?;
-        Ok(SidecarPass { rewritten, next: last.filter(|_| seen == limit) })
-    }
-
-    /// Writes and removes the sidecars of the records that changed, some hundreds at most; true when there are more.
-    pub fn settle_sidecars(&mut self) -> bool {
-        self.waiting = 0;
-        self.sidecars.settle(&self.db, &self.at, AT_ONCE_MAX)
+    /// Writes and removes the sidecars of all records that changed.
+    pub fn settle_sidecars(&mut self) {
+        while self.sidecars.settle_one(&self.db, &self.at) {}
     }
 
     /// The next of the passes that follow an opening.
-    fn refresh(&mut self, after: Option<OperationId>) -> bool {
-        match self.refresh_sidecars(after.as_ref(), PASS) {
-            Ok(pass) => self.refreshing = pass.next.map(Some),
-            // What cannot be read now is found by whoever needs it, or by `check`.
-            Err(_) => self.refreshing = None,
-        }
-        self.refreshing.is_some()
+    fn refresh(&mut self, after: i64) {
+        // What cannot be read now is found by whoever needs it, or by `check`.
+        let pass = self.sidecars.refresh(&self.db, &self.at, after, PASS);
+        self.refreshing = pass.ok().and_then(|(next, _)| next);
     }
 
     fn guard(&mut self) -> Result<()> {
@@ -210,33 +206,32 @@ impl SqliteStore {
     }
 
     fn attempt<T>(&self, what: &'static str, f: &mut dyn FnMut(&Reader) -> Result<T>) -> Result<T> {
-        // Not nested: `write` is the only caller, and holds the store exclusively.
-        let tx = Transaction::new_unchecked(&self.db.conn, TransactionBehavior::Immediate);
-        let tx = self.db.sorted(what, tx)?;
+        let _undone_unless_committed = Undo(&self.db.conn);
+        self.db.execute(what, "BEGIN IMMEDIATE", [])?;
+        self.db.touched.borrow_mut().clear();
         let value = f(&self.db)?;
-        self.db.sorted(what, tx.commit())?;
+        self.db.execute(what, "COMMIT", [])?;
         Ok(value)
     }
 
-    /// A transaction that may note sidecars, and strikes off those that were settled before.
+    /// A transaction that may touch sidecars, and strikes off those that are gone.
     fn write_noting<T>(
         &mut self,
         space: Space,
         what: &'static str,
         f: &mut dyn FnMut(&Reader) -> Result<T>,
     ) -> Result<T> {
-        if self.waiting >= WAITING_MAX {
+        if self.sidecars.waiting() >= WAITING_MAX {
             self.settle_sidecars();
         }
-        let settled = self.sidecars.settled().to_vec();
-        let value = self.write(space, what, &mut |db| {
-            for seq in &settled {
-                db.execute("striking off a sidecar", "DELETE FROM sidecar WHERE seq = ?1", [seq])?;
-            }
+        let sidecars = std::mem::take(&mut self.sidecars);
+        let result = self.write(space, what, &mut |db| {
+            sidecars.strike_off(db)?;
             f(db)
-        })?;
-        self.sidecars.struck_off();
-        self.waiting += 1;
+        });
+        self.sidecars = sidecars;
+        let value = result?;
+        self.sidecars.committed(self.db.touched.take());
         Ok(value)
     }
 }
@@ -247,15 +242,6 @@ impl Drop for SqliteStore {
             self.settle_sidecars();
         }
     }
-}
-
-/// How far [`SqliteStore::refresh_sidecars`] came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SidecarPass {
-    /// How many were rewritten.
-    pub rewritten: u64,
-    /// Where to go on; nothing when all were compared.
-    pub next: Option<OperationId>,
 }
 
 impl Store for SqliteStore {
@@ -272,16 +258,11 @@ impl Store for SqliteStore {
     }
 
     fn begin(&mut self, entry: &JournalEntry) -> Result<()> {
-        self.write(Space::KeepReserve, "journalling", &mut |db| journal::begin(db, entry))?;
-        // It may have marked a record.
-        self.waiting += 1;
-        Ok(())
+        self.write_noting(Space::KeepReserve, "journalling", &mut |db| journal::begin(db, entry))
     }
 
     fn set_plan(&mut self, id: &OperationId, plan: &Plan) -> Result<()> {
-        self.write(Space::KeepReserve, "journalling", &mut |db| journal::set_plan(db, id, plan))?;
-        self.waiting += 1;
-        Ok(())
+        self.write_noting(Space::KeepReserve, "journalling", &mut |db| journal::set_plan(db, id, plan))
     }
 
     fn advance(&mut self, id: &OperationId, state: JournalState, done: u32, facts: &Facts) -> Result<()> {
@@ -311,15 +292,12 @@ impl Store for SqliteStore {
         if self.latched.is_some() {
             return false;
         }
-        if self.waiting > 0 {
-            let more = self.sidecars.settle(&self.db, &self.at, 1);
-            self.waiting = if more { self.waiting } else { 0 };
-            return more || self.refreshing.is_some();
+        if self.sidecars.waiting() > 0 {
+            self.sidecars.settle_one(&self.db, &self.at);
+        } else if let Some(after) = self.refreshing {
+            self.refresh(after);
         }
-        match self.refreshing.take() {
-            Some(after) => self.refresh(after),
-            None => false,
-        }
+        self.sidecars.waiting() > 0 || self.refreshing.is_some()
     }
 
     fn trouble(&mut self) -> Option<StoreError> {

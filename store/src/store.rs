@@ -94,7 +94,7 @@ pub trait Store: Read {
     /// to be beyond that step, so that a recovery does not apply it again.
     fn apply(&mut self, entry: &JournalEntry, outcome: &Outcome) -> Result<()>;
 
-    /// Ends an operation and makes what it made known, in one transaction.
+    /// Ends an operation and makes what it made known, in one transaction. Its plan is the one of [`Store::begin`] or [`Store::set_plan`], or none.
     fn finish(&mut self, entry: &JournalEntry, outcome: Option<&Outcome>) -> Result<Committed> {
         self.finish_with(entry, outcome.map_or(Change::Nothing, Change::Outcome))
     }

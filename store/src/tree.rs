@@ -41,15 +41,14 @@ pub(crate) fn apply(db: &Reader, entry: &JournalEntry, outcome: &Outcome) -> Res
     if let Some(domain) = &outcome.domain {
         records::see_domain(db, domain)?;
     }
-    let mut domain = records::need_domain(db, uuid)?;
-    let before = (domain.current.clone(), domain.diverged);
+    let before = records::state(db, uuid)?;
+    let (mut current, mut diverged) = before.clone();
     for snapshot in &outcome.add {
         if snapshot.domain != uuid {
             return Err(inconsistent(format!("snapshot {} is of another domain", snapshot.id)));
         }
-        records::check_new(db, snapshot)?;
         if let Some(parent) = &snapshot.parent {
-            records::need_snapshot(db, uuid, parent)?;
+            records::need_known(db, uuid, parent)?;
         }
         records::insert_snapshot(db, snapshot)?;
     }
@@ -58,21 +57,23 @@ pub(crate) fn apply(db: &Reader, entry: &JournalEntry, outcome: &Outcome) -> Res
             return Err(inconsistent(format!("its outcome drops snapshot {id} and makes it current")));
         }
         let parent = drop_snapshot(db, uuid, id)?;
-        if domain.current.as_ref() == Some(id) {
-            domain.current = parent;
+        if current.as_deref() == Some(id.as_str()) {
+            current = parent.map(|parent| parent.as_str().to_owned());
         }
     }
-    if let Some(current) = &outcome.current {
-        records::need_snapshot(db, uuid, current)?;
-        domain.current = Some(current.clone());
+    if let Some(id) = &outcome.current {
+        if !outcome.add.iter().any(|added| added.id == *id) {
+            records::need_known(db, uuid, id)?;
+        }
+        current = Some(id.as_str().to_owned());
     }
-    if let Some(diverged) = outcome.diverged {
-        domain.diverged = diverged;
+    if let Some(outcome) = outcome.diverged {
+        diverged = outcome;
     }
-    if (&domain.current, domain.diverged) != (&before.0, before.1) {
-        records::set_domain(db, &domain)?;
+    if (&current, diverged) == (&before.0, before.1) {
+        return Ok(());
     }
-    Ok(())
+    records::set_state(db, uuid, current.as_deref(), diverged)
 }
 
 /// Removes a snapshot and gives its children to its parent, which is returned.
@@ -106,7 +107,8 @@ pub(crate) fn adopt(db: &Reader, entry: Option<&OperationId>, old: Uuid, new: Uu
     (to.uuid, to.current, to.diverged) = (new, from.current.clone(), from.diverged);
     records::set_domain(db, &to)?;
     for mut snapshot in db.snapshots(old)? {
-        records::note_sidecar(db, &old.to_string(), snapshot.id.as_str())?;
+        records::note_gone(db, old, snapshot.id.as_str())?;
+        records::unnote(db, new, snapshot.id.as_str())?;
         snapshot.domain = new;
         records::update_snapshot(db, &snapshot)?;
     }
@@ -116,7 +118,7 @@ pub(crate) fn adopt(db: &Reader, entry: Option<&OperationId>, old: Uuid, new: Uu
 
 /// Forgets a domain that has no snapshots.
 pub(crate) fn forget(db: &Reader, entry: Option<&OperationId>, uuid: Uuid) -> Result<()> {
-    records::need_domain(db, uuid)?;
+    records::state(db, uuid)?;
     check_idle(db, entry, uuid)?;
     if db.count_snapshots(uuid)? > 0 {
         return Err(StoreError::DomainInUse { domain: uuid, why: "has snapshots; delete them first" });

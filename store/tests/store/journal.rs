@@ -46,6 +46,20 @@ fn an_operation_is_found_again_as_it_was_left() {
 }
 
 #[test]
+fn an_end_keeps_the_plan_brings_one_or_takes_it_away() {
+    let (_place, mut store) = with_two_snapshots();
+    for (text, begun, in_the_end) in [("op-1", true, true), ("op-2", true, false), ("op-3", false, true)] {
+        let whole = planned(text, 1, &reverted("a"));
+        assert!(whole.plan.is_some());
+        let plan = |wanted: bool| whole.plan.clone().filter(|_| wanted);
+        store.begin(&JournalEntry { plan: plan(begun), ..whole.clone() }).unwrap();
+        let end = ended(&JournalEntry { plan: plan(in_the_end), ..whole.clone() }, JournalState::Failed);
+        let _ = store.finish(&end, None).unwrap();
+        assert_eq!(store.journal(&whole.id).unwrap(), Some(end), "{text}");
+    }
+}
+
+#[test]
 fn an_id_is_remembered_with_its_bytes() {
     let (place, mut store) = with_two_snapshots();
     let first = entry("op", 1);

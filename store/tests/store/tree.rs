@@ -208,6 +208,23 @@ fn adopting_gives_all_to_the_new_uuid() {
 }
 
 #[test]
+fn what_comes_back_to_a_uuid_is_not_noted_as_gone() {
+    let (place, mut store) = with_domains();
+    play(&mut store, "+a +b");
+    // Forth and back before any sidecar is settled.
+    store.adopt_domain(uuid(1), uuid(9)).unwrap();
+    store.adopt_domain(uuid(9), uuid(1)).unwrap();
+    store.settle_sidecars();
+    assert!(place.at.sidecar(uuid(1), "a").exists() && !place.at.domain_dir(uuid(9)).exists());
+    // The next commit strikes off what is gone; nothing else may be left.
+    play(&mut store, "+c");
+    drop(store);
+    let conn = rusqlite::Connection::open(place.at.database()).unwrap();
+    let notes: u32 = conn.query_row("SELECT count(*) FROM sidecar", [], |row| row.get(0)).unwrap();
+    assert_eq!(notes, 0);
+}
+
+#[test]
 fn adopting_and_forgetting_refuse_what_would_lose_something() {
     let (_place, mut store) = with_domains();
     play(&mut store, "+a");
