@@ -9,9 +9,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use xensnap::contract::{Pause, PauseMethod};
 use xensnapd::host::nodes::Nodes;
 use xensnapd::host::real::RealHost;
 use xensnapd::host::settings::Settings;
+use xensnapd::host::xen::noted;
 use xensnapd::host::{Host, Result, detached, guard};
 
 /// xenstore with one domain in it.
@@ -50,7 +52,8 @@ async fn hold(args: &[String]) -> Option<()> {
         .ok()?;
     let instance = host.instances().await.ok()?.into_iter().next()?;
     let deadline = Duration::from_millis(ms.parse().ok()?);
-    host.pause(&operation.parse().ok()?, &instance, deadline).await.inspect_err(|e| eprintln!("{e}")).ok()?;
+    let pause = Pause { deadline, method: PauseMethod::Stop, extra: Default::default() };
+    host.pause(&operation.parse().ok()?, &instance, &pause).await.inspect_err(|e| eprintln!("{e}")).ok()?;
     println!("paused");
     std::future::pending().await
 }
@@ -60,6 +63,12 @@ fn main() -> ExitCode {
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["guard", run_dir, socket] => guard::main(Path::new(run_dir), Path::new(socket)),
         ["detach", rest @ ..] => detached::main(&rest.iter().map(OsString::from).collect::<Vec<_>>()),
+        ["noted", answer, rest @ ..] => noted::main(&noted::Noted {
+            answer: answer.into(),
+            config: None,
+            image: None,
+            command: rest.iter().skip_while(|a| **a == "--").map(OsString::from).collect(),
+        }),
         ["hold", ..] => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let held = runtime.ok().and_then(|rt| rt.block_on(hold(args.get(1..).unwrap_or_default())));

@@ -21,7 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use xensnap::contract::{
-    self, ErrorKind, JournalEntry, JournalState, Line, Outcome, Plan, SnapshotPart, Step, StepAct, StepKind,
+    self, ErrorKind, JournalEntry, JournalState, Line, Outcome, PauseMethod, Plan, SnapshotPart, Step,
+    StepAct, StepKind,
 };
 use xensnap::wire::Timestamp;
 use xensnap_store::Change;
@@ -196,29 +197,29 @@ impl<H: Host> Executor<H> {
             }
             StepAct::CreateMemoryFile(out) => host.create_memory_file(out).await?,
             StepAct::Pause(p) => {
-                host.pause(&entry.id, needed(instance)?, p.deadline).await?;
-                entry.facts.instant = Some(Timestamp::now());
+                host.pause(&entry.id, needed(instance)?, p).await?;
+                if p.method != PauseMethod::XenSuspend {
+                    entry.facts.instant = Some(Timestamp::now());
+                }
             }
             StepAct::DisksCreate(t) => {
                 host.disks_create(instance.as_ref(), &t.disks).await?;
                 entry.facts.instant.get_or_insert_with(Timestamp::now);
             }
-            StepAct::MemoryBegin(out) => host.memory_begin(needed(instance)?, out).await?,
+            StepAct::MemoryBegin(out) => host.memory_begin(needed(instance)?, out, &shown(ticket)).await?,
             StepAct::Release(_) => {
                 if let Some(paused) = host.release(&entry.id, needed(instance)?).await? {
                     entry.facts.pause = Some(paused);
                 }
             }
             StepAct::MemoryComplete(out) => {
-                let show = |done: u64, total: u64| {
-                    ticket.progress(done, total);
-                    if ticket.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-                };
-                entry.facts.memory_size = Some(host.memory_complete(needed(instance)?, out, &show).await?);
+                let size = host.memory_complete(needed(instance)?, out, &shown(ticket)).await?;
+                entry.facts.memory_size = Some(size);
             }
             StepAct::Sync(files) => host.sync(&files.paths).await?,
             StepAct::DisksDelete(t) => host.disks_delete(domain, &t.disks).await?,
             StepAct::RemoveFile(f) => host.remove_file(&f.path).await?,
+            StepAct::CopyFiles(copies) => host.copy_files(&copies.files).await?,
             StepAct::EndDomain(_) => {
                 host.end_domain(domain).await?;
                 if let Some(ended) = instance.take() {
@@ -304,6 +305,12 @@ impl<H: Host> Executor<H> {
         match act {
             StepAct::CreateMemoryFile(out) => self.host.remove_file(&out.path).await,
             StepAct::DisksCreate(t) => self.host.disks_delete(domain, &t.disks).await,
+            StepAct::CopyFiles(copies) => {
+                for copy in &copies.files {
+                    self.host.remove_file(&copy.to).await?;
+                }
+                Ok(())
+            }
             StepAct::MemoryBegin(_) | StepAct::MemoryComplete(_) => match instance {
                 Some(i) => self.host.memory_cancel(i).await,
                 None => Ok(()),
@@ -442,6 +449,14 @@ impl<H: Host> Executor<H> {
                 self.back(entry, &plan, from, interrupted(), instance, ticket).await
             }
         }
+    }
+}
+
+/// Shows how far a long step is; breaks it off when the operation is cancelled.
+fn shown(ticket: &Ticket) -> impl Fn(u64, u64) -> ControlFlow<()> + Send + Sync {
+    |done, total| {
+        ticket.progress(done, total);
+        if ticket.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 

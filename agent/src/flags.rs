@@ -48,6 +48,9 @@ pub enum Command {
         #[arg(trailing_var_arg = true, required = true, allow_hyphen_values = true)]
         command: Vec<std::ffi::OsString>,
     },
+    /// Runs a program to its end and writes down how it ended. Started by the agent.
+    #[command(hide = true)]
+    Noted(crate::host::xen::noted::Noted),
     /// Releases every guest that an agent has left paused. For the unit's ExecStopPost.
     ReleaseLeftovers,
 }

@@ -120,12 +120,13 @@ async fn life(config: &Config) -> Result<(), ServeError> {
         boot_id,
         started_at,
     };
-    let agent = Agent::new(host, journal, Arc::clone(&board), setup);
+    let agent = Agent::new(Arc::clone(&host), journal, Arc::clone(&board), setup);
     claim(&xs, &agent.status()).await?;
     let writer = tokio::spawn(Arc::clone(&board).write(xs.clone()));
     let open = agent.recover().await?;
     board.agent(agent.status());
     log::line("ready");
+    tokio::spawn(async move { host.get_ready().await });
 
     let manager = Notify::from_environment();
     if manager.watchdog().is_some_and(|w| w < HEARTBEAT * 2) {

@@ -26,12 +26,14 @@ impl<H: Host> Agent<H> {
         }
         let instance = self.instance(uuid).await?;
         let (stored, snapshots) = self.journal.domain(uuid).await?;
-        let memory = plan::about_memory(&job.request.op);
-        let facts = self.host.facts(instance.as_ref(), stored.as_ref(), memory).await?;
+        let ask = plan::depends_on(&job.request.op);
+        let facts = self.host.facts(instance.as_ref(), stored.as_ref(), ask).await?;
         let adoptable = if stored.is_none() { self.adoptable(&facts).await } else { None };
         let stored = self.keep_domain(&facts, stored).await?;
         let recorded = self.recorded(&job.request.op, &facts, &snapshots).await;
+        let files = self.host.sums(&plan::boot_files(&job.request.op, &facts, &snapshots)).await;
         let known = Known {
+            files: &files,
             operation: &job.entry.id,
             op: &job.request.op,
             facts: &facts,

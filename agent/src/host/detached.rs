@@ -21,7 +21,18 @@ use super::{HostError, Result};
 /// # Errors
 /// When it cannot be started. Whether it then lives on is the caller's to see.
 pub async fn start(settings: &Settings, unit: &str, log: &Path, command: &[String]) -> Result<()> {
-    let (program, args) = starter(settings, unit, log, command);
+    started(unit, starter(settings, unit, log, command, "control-group")).await
+}
+
+/// The same for a command that leaves children behind which must go on after it: a domain's QEMU, its monitor.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_parent(settings: &Settings, unit: &str, log: &Path, command: &[String]) -> Result<()> {
+    started(unit, starter(settings, unit, log, command, "process")).await
+}
+
+async fn started(unit: &str, (program, args): (PathBuf, Vec<OsString>)) -> Result<()> {
     #[expect(clippy::disallowed_methods, reason = "the host is where processes are started")]
     let mut starter = tokio::process::Command::new(&program);
     starter.args(args).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -36,14 +47,20 @@ pub async fn start(settings: &Settings, unit: &str, log: &Path, command: &[Strin
 }
 
 /// The program that starts it, and its arguments.
-fn starter(settings: &Settings, unit: &str, log: &Path, command: &[String]) -> (PathBuf, Vec<OsString>) {
+fn starter(
+    settings: &Settings,
+    unit: &str,
+    log: &Path,
+    command: &[String],
+    kills: &str,
+) -> (PathBuf, Vec<OsString>) {
     let mut line: Vec<OsString> = Vec::new();
     if settings.systemd {
         line.extend(["--quiet", "--collect", "--service-type=exec"].map(OsString::from));
         line.push(format!("--unit={unit}").into());
         // KillMode: what the command starts goes with it. LimitNOFILE as a QEMU wants it, not as the agent has it.
         line.extend(
-            ["StandardInput=null", "KillMode=control-group", "LimitNOFILE=65536"]
+            ["StandardInput=null", &format!("KillMode={kills}"), "LimitNOFILE=65536"]
                 .map(|p| format!("--property={p}").into()),
         );
         line.extend(
@@ -95,7 +112,7 @@ mod tests {
         let settings = Settings { systemd: true, ..usual.clone() };
         let command = ["/usr/bin/qemu".to_owned(), "-name".into(), "a$b ${HOME}".into()];
         let (program, line) =
-            starter(&settings, "xensnap-domain-1", Path::new("/run/xensnap/x.log"), &command);
+            starter(&settings, "xensnap-domain-1", Path::new("/run/xensnap/x.log"), &command, "process");
         let line: Vec<&str> = line.iter().map(|w| w.to_str().unwrap()).collect();
         assert_eq!(program, Path::new("systemd-run"));
         assert!(
@@ -104,7 +121,7 @@ mod tests {
         );
         assert_eq!(line[line.len() - 4..], ["--", "/usr/bin/qemu", "-name", "a$$b $${HOME}"]);
         let (program, plain) =
-            starter(&Settings { systemd: false, ..usual.clone() }, "u", Path::new("/l"), &command);
+            starter(&Settings { systemd: false, ..usual.clone() }, "u", Path::new("/l"), &command, "process");
         assert_eq!(program, usual.exe);
         assert_eq!(plain, ["detach", "/l", "/usr/bin/qemu", "-name", "a$b ${HOME}"]);
     }

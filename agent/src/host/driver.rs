@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   RealHost --> Driver: qemu::QemuDriver   plain QEMU, registered in xenstore
-//!                        Xen                under libxl: not in this build, says so
+//!                        xen::XenDriver     under libxl
 //! ```
 //!
 //! Disks are not a driver's: every driver's disks sit in a QEMU, so [`super::real`] handles them over the driver's [`Link`].
@@ -10,12 +10,12 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use xensnap::contract::{Disk, Domain, DriverKind, ErrorKind, MemoryOut, OperationId, Start};
-use xensnap::wire::RawJson;
+use xensnap::contract::{BootRole, Disk, Domain, DriverKind, MemoryOut, OperationId, Pause, Start, Vdev};
+use xensnap::wire::{AbsPath, RawJson};
 
 use super::link::Link;
 use super::process::Process;
-use super::{HostError, Instance, MemoryAbility, Progress, Result};
+use super::{Instance, MemoryAbility, Progress, Result};
 
 /// What a domain's config says.
 #[derive(Clone, Debug)]
@@ -28,6 +28,19 @@ pub struct Config {
     pub disks: Vec<Disk>,
     /// Its RAM in bytes.
     pub ram: u64,
+    /// Disks that no provider can have, whatever their image: no QEMU of this host serves them. With the reason, in words.
+    pub unserved: Vec<(Vdev, String)>,
+    /// The files of the host that it boots from, if it does.
+    pub boots: Option<Boots>,
+}
+
+/// How a domain boots from files of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boots {
+    /// The files.
+    pub files: Vec<(BootRole, AbsPath)>,
+    /// The kernel's command line.
+    pub cmdline: Option<String>,
 }
 
 /// One way to handle domains. The verbs promise what [`super::Host`]'s of the same name do.
@@ -51,12 +64,15 @@ pub trait Driver: Send + Sync {
     /// The process that has its disks open, and the connection to it.
     fn link(&self, instance: &Instance) -> impl Future<Output = Result<(Process, Link)>> + Send;
 
+    /// Has QEMU take its images in hand, where a save of the guest's memory has made it let go of them.
+    fn take_images(&self, instance: &Instance, link: &mut Link) -> impl Future<Output = Result<()>> + Send;
+
     /// Pauses the guest.
     fn pause(
         &self,
         operation: &OperationId,
         instance: &Instance,
-        deadline: Duration,
+        pause: &Pause,
     ) -> impl Future<Output = Result<()>> + Send;
 
     /// Lets it go on.
@@ -67,7 +83,12 @@ pub trait Driver: Send + Sync {
     ) -> impl Future<Output = Result<Option<Duration>>> + Send;
 
     /// Begins to write memory.
-    fn memory_begin(&self, instance: &Instance, out: &MemoryOut) -> impl Future<Output = Result<()>> + Send;
+    fn memory_begin(
+        &self,
+        instance: &Instance,
+        out: &MemoryOut,
+        progress: Progress<'_>,
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// Waits until memory is written.
     fn memory_complete(
@@ -85,67 +106,4 @@ pub trait Driver: Send + Sync {
 
     /// Starts the domain.
     fn start(&self, domain: Uuid, start: &Start) -> impl Future<Output = Result<Instance>> + Send;
-}
-
-/// The driver for domains under libxl. Its seat: the other drivers' callers need not change when it comes.
-#[derive(Clone, Copy, Debug)]
-pub struct Xen;
-
-/// What this build answers for a domain under libxl.
-pub fn no_xen<T>(what: &str) -> Result<T> {
-    Err(HostError::new(
-        ErrorKind::DomainState,
-        format!("{what} is a Xen domain under libxl: this build has no driver for those"),
-    )
-    .hint("only domains of driver `qemu` can be handled so far"))
-}
-
-impl Driver for Xen {
-    fn kind(&self) -> DriverKind {
-        DriverKind::Xen
-    }
-
-    async fn config(&self, instance: Option<&Instance>, known: Option<&Domain>) -> Result<Config> {
-        no_xen(instance.map(|i| i.name.as_str()).or(known.map(|k| k.name.as_str())).unwrap_or("the domain"))
-    }
-
-    async fn recheck(&self, instance: &Instance) -> Result<Instance> {
-        no_xen(&instance.name)
-    }
-
-    async fn memory(&self, instance: &Instance) -> Result<MemoryAbility> {
-        no_xen(&instance.name)
-    }
-
-    async fn link(&self, instance: &Instance) -> Result<(Process, Link)> {
-        no_xen(&instance.name)
-    }
-
-    async fn pause(&self, _: &OperationId, instance: &Instance, _: Duration) -> Result<()> {
-        no_xen(&instance.name)
-    }
-
-    async fn release(&self, _: &OperationId, instance: &Instance) -> Result<Option<Duration>> {
-        no_xen(&instance.name)
-    }
-
-    async fn memory_begin(&self, instance: &Instance, _: &MemoryOut) -> Result<()> {
-        no_xen(&instance.name)
-    }
-
-    async fn memory_complete(&self, instance: &Instance, _: &MemoryOut, _: Progress<'_>) -> Result<u64> {
-        no_xen(&instance.name)
-    }
-
-    async fn memory_cancel(&self, instance: &Instance) -> Result<()> {
-        no_xen(&instance.name)
-    }
-
-    async fn end(&self, domain: Uuid) -> Result<()> {
-        no_xen(&domain.to_string())
-    }
-
-    async fn start(&self, domain: Uuid, _: &Start) -> Result<Instance> {
-        no_xen(&domain.to_string())
-    }
 }

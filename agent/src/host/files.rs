@@ -1,9 +1,11 @@
 //! Files: memory images, private folders, syncs, space.
 
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{FallocateFlags, OFlags, fallocate, statvfs};
 use sha2::{Digest, Sha256};
@@ -196,6 +198,81 @@ pub fn sync(paths: &[PathBuf]) -> Result<()> {
         sync_folder(folder).map_err(|e| failed("cannot sync the folder", folder, &e))?;
     }
     Ok(())
+}
+
+/// Sums of files, remembered as long as these are what they were.
+#[derive(Clone, Debug, Default)]
+pub struct Sums(Arc<Mutex<HashMap<PathBuf, (Stamp, Sum)>>>);
+
+/// Device, inode, size, and the time of the last change in seconds and nanoseconds.
+type Stamp = (u64, u64, u64, i64, i64);
+type Sum = (u64, xensnap::contract::Sha256);
+
+impl Sums {
+    /// Size and sum of a plain file.
+    ///
+    /// # Errors
+    /// In words, when it cannot be read.
+    pub fn of(&self, path: &Path) -> std::result::Result<Sum, String> {
+        let said = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+        let mut file = File::open(path).map_err(|e| said(&e))?;
+        let meta = file.metadata().map_err(|e| said(&e))?;
+        if !meta.is_file() {
+            return Err(said(&"it is no plain file"));
+        }
+        let stamp = (meta.dev(), meta.ino(), meta.size(), meta.ctime(), meta.ctime_nsec());
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, sum)) = known.get(path).filter(|(old, _)| *old == stamp) {
+            return Ok(sum.clone());
+        }
+        let sum = sum_of(&mut file).map_err(|e| said(&e))?;
+        known.insert(path.to_owned(), (stamp, sum.clone()));
+        Ok(sum)
+    }
+}
+
+/// Size and sum of what is left of a file.
+fn sum_of(file: &mut File) -> io::Result<Sum> {
+    let (mut hash, mut size) = (Sha256::new(), 0);
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let n = io::Read::read(file, &mut buffer)?;
+        let Some(bytes) = buffer.get(..n).filter(|b| !b.is_empty()) else { break };
+        hash.update(bytes);
+        size += n as u64;
+    }
+    let text = hash.finalize().iter().map(|b| format!("{b:02x}")).collect::<String>();
+    Ok((size, text.parse().map_err(|_| io::Error::other("the sum is none"))?))
+}
+
+/// Copies a file that is what the plan says, into a private one; a copy that is whole is done already.
+///
+/// # Errors
+/// `Changed` when the file is not what it was, or there is another in the copy's place.
+pub fn copy(one: &xensnap::contract::FileCopy) -> Result<()> {
+    let (from, to) = (one.from.as_path(), one.to.as_path());
+    let failed = |e: &io::Error| failed("cannot keep a copy of", from, e);
+    private_folder(to.parent().unwrap_or(Path::new("/"))).map_err(|e| failed(&e))?;
+    let temporary = PathBuf::from(format!("{}.tmp", to.display()));
+    let copied = || -> io::Result<Sum> {
+        let mut out = File::options()
+            .write(true)
+            .read(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        io::copy(&mut File::open(from)?, &mut out)?;
+        io::Seek::rewind(&mut out)?;
+        sum_of(&mut out)
+    };
+    let found = copied().map_err(|e| failed(&e))?;
+    if found != (one.size, one.sha256.clone()) {
+        let _ = fs::remove_file(&temporary);
+        let message = format!("{} was changed while the snapshot was taken", from.display());
+        return Err(HostError::new(ErrorKind::Changed, message).hint("ask again"));
+    }
+    fs::rename(&temporary, to).map_err(|e| failed(&e))
 }
 
 /// Removes a file and syncs its folder; a missing one is done already.

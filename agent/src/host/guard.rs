@@ -47,6 +47,8 @@ const START_MAX: Duration = Duration::from_secs(10);
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 /// How long a guard waits for its agent's connection before it ends.
 const ORPHAN_MAX: Duration = Duration::from_secs(30);
+/// How long before its deadline a pause that cannot be ended is left to the guard.
+const HAND_OVER: Duration = Duration::from_secs(1);
 /// How long one try of a release may take: as long as QEMU's main loop may be blocked by a snapshot of a huge image.
 const TRY_MAX: Duration = Duration::from_secs(30);
 
@@ -114,6 +116,29 @@ impl Guard {
         if link.armed.contains_key(operation) && link.say(&format!("hand {operation}\n")).await {
             link.armed.remove(operation);
         }
+    }
+
+    /// Carries out the agent's own release of a pause; one that fails, or is not over shortly before the deadline, is left to the guard.
+    ///
+    /// # Errors
+    /// The release's.
+    pub async fn releasing<T>(&self, operation: &str, release: impl Future<Output = Result<T>>) -> Result<T> {
+        let left = pause::left(&self.shared.settings.pauses(), operation);
+        let mut release = std::pin::pin!(release);
+        let done = match left {
+            None => release.await,
+            Some(left) => match timeout(left.saturating_sub(HAND_OVER), &mut release).await {
+                Ok(done) => done,
+                Err(_) => {
+                    self.hand_over(operation).await;
+                    release.await
+                }
+            },
+        };
+        if done.is_err() {
+            self.hand_over(operation).await;
+        }
+        done
     }
 
     /// Tells the guard that a pause is over.

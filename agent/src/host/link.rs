@@ -130,6 +130,19 @@ impl Links {
         }
     }
 
+    /// A domain is paused by us, which its QEMU does not know: commands to it must leave time for the release.
+    pub async fn paused(&self, domain: Uuid, name: &str, process: Process, paused: Paused) {
+        let slot = {
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(slots.entry(domain).or_default())
+        };
+        let mut slot = slot.lock().await;
+        if slot.process != Some(process) {
+            *slot = Slot { name: name.into(), process: Some(process), ..Slot::default() };
+        }
+        slot.paused = Some(paused);
+    }
+
     /// A pause was ended by somebody else: what was known of it no longer holds.
     pub async fn pause_over(&self, domain: Uuid) {
         let slot = self.slots.lock().unwrap_or_else(PoisonError::into_inner).get(&domain).map(Arc::clone);

@@ -17,9 +17,11 @@ use std::future::Future;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use driver::Boots;
 use uuid::Uuid;
 use xensnap::contract::{
-    Disk, DiskTag, Domain, DriverKind, MemoryImage, MemoryOut, OperationId, ResultFile, Start,
+    Disk, DiskTag, Domain, DriverKind, FileCopy, MemoryImage, MemoryOut, OperationId, Pause, ResultFile,
+    Sha256, Start,
 };
 use xensnap::wire::{AbsPath, RawJson};
 
@@ -44,6 +46,7 @@ pub mod real;
 pub mod settings;
 #[cfg(test)]
 pub(crate) mod sim;
+pub mod xen;
 
 pub use error::{HostError, Result};
 
@@ -105,6 +108,8 @@ pub struct ImageFacts {
 pub struct DiskFacts {
     /// The disk as the config gives it.
     pub disk: Disk,
+    /// Whether a QEMU of this host serves it, or who else does, in words: then no provider can have it.
+    pub served: std::result::Result<(), String>,
     /// Its image, or why it cannot be looked at.
     pub image: std::result::Result<ImageFacts, String>,
 }
@@ -143,6 +148,32 @@ pub struct DomainFacts {
     pub ram: u64,
     /// Free space where memory images go, in bytes.
     pub memory_free: u64,
+    /// The files of the host that it boots from, if it does.
+    pub boots: Option<Boots>,
+    /// Version of what would read a memory image here; absent when it is not known.
+    pub reader: Option<String>,
+    /// Whether it can be started without a memory image, or why not.
+    pub can_boot: std::result::Result<(), String>,
+    /// The names of other running domains, where no two may have one.
+    pub other_names: Vec<String>,
+}
+
+/// What a plan needs to know of a domain beside its disks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// How its memory can be saved: half of the questions.
+    pub memory: bool,
+    /// Whether and how it can be started.
+    pub start: bool,
+}
+
+/// A file: its size and its sum, or why it cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    /// The file.
+    pub path: AbsPath,
+    /// What it is.
+    pub found: std::result::Result<(u64, Sha256), String>,
 }
 
 /// How far a long step is: (done, total) in bytes. A `Break` asks the verb to stop waiting and to return an error of kind `Cancelled`.
@@ -153,14 +184,16 @@ pub trait Host: Send + Sync + 'static {
     /// All running instances, of every driver; their states are `Unknown`: no hypervisor is asked, so that none that hangs can hold up the others.
     fn instances(&self) -> impl Future<Output = Result<Vec<Instance>>> + Send;
 
-    /// Looks at a domain: `instance` when it runs, `known` as the store knows it (needed when it does not run). How its memory can be saved is found out only
-    /// when `memory` is wanted: that takes half of the questions.
+    /// Looks at a domain: `instance` when it runs, `known` as the store knows it (needed when it does not run).
     fn facts(
         &self,
         instance: Option<&Instance>,
         known: Option<&Domain>,
-        memory: bool,
+        ask: Ask,
     ) -> impl Future<Output = Result<DomainFacts>> + Send;
+
+    /// Sizes and sums of files.
+    fn sums(&self, paths: &[AbsPath]) -> impl Future<Output = Vec<FileFacts>> + Send;
 
     /// Looks at one image that may not be (any more) a disk of a domain.
     fn look(&self, disk: &Disk) -> impl Future<Output = DiskFacts> + Send;
@@ -171,12 +204,13 @@ pub trait Host: Send + Sync + 'static {
     /// Creates the memory image, empty, 0600, never over an existing file that is not ours; checks its space.
     fn create_memory_file(&self, out: &MemoryOut) -> impl Future<Output = Result<()>> + Send;
 
-    /// Pauses the guest, in that very run or not at all. Before that the guard knows of it and will release the guest when we die or after `deadline`.
+    /// Pauses the guest, in that very run or not at all (for a suspend: gets ready for it). Before that the guard knows of it and will release the guest when we
+    /// die or after the deadline.
     fn pause(
         &self,
         operation: &OperationId,
         instance: &Instance,
-        deadline: Duration,
+        pause: &Pause,
     ) -> impl Future<Output = Result<()>> + Send;
 
     /// Releases the guest if this operation's pause still holds it: exactly once, whoever does it. Returns how long the guest was paused, if it was by us and
@@ -186,6 +220,9 @@ pub trait Host: Send + Sync + 'static {
         operation: &OperationId,
         instance: &Instance,
     ) -> impl Future<Output = Result<Option<Duration>>> + Send;
+
+    /// Gets ready what operations would otherwise wait for, and sees that domains have what an earlier agent may have owed them. Nothing depends on it.
+    fn get_ready(&self) -> impl Future<Output = ()> + Send;
 
     /// Releases every pause that an earlier agent left behind; returns the operations whose pauses they were.
     fn release_leftovers(&self) -> impl Future<Output = Result<Vec<OperationId>>> + Send;
@@ -209,8 +246,14 @@ pub trait Host: Send + Sync + 'static {
     /// Checks that a memory image is the recorded file, whole; an error of kind `Changed` says what is wrong.
     fn memory_verify(&self, image: &MemoryImage) -> impl Future<Output = Result<()>> + Send;
 
-    /// Begins to write memory into the file; returns once its instant is fixed (so that, when `live`, the guest may go on).
-    fn memory_begin(&self, instance: &Instance, out: &MemoryOut) -> impl Future<Output = Result<()>> + Send;
+    /// Begins to write memory into the file; returns once its instant is fixed (so that, when `live`, the guest may go on). Under Xen memory is written when this
+    /// returns, and the guest suspended.
+    fn memory_begin(
+        &self,
+        instance: &Instance,
+        out: &MemoryOut,
+        progress: Progress<'_>,
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// Waits until memory is written; returns the file's size in bytes. Can be asked by an agent that did not begin it.
     fn memory_complete(
@@ -225,6 +268,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// Brings files, and the folders they are in, to the disk.
     fn sync(&self, paths: &[AbsPath]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Copies files, 0600, if they are what the plan says; a copy that is there is done already.
+    fn copy_files(&self, files: &[FileCopy]) -> impl Future<Output = Result<()>> + Send;
 
     /// Removes a file and syncs its folder; a missing one is done already.
     fn remove_file(&self, path: &AbsPath) -> impl Future<Output = Result<()>> + Send;

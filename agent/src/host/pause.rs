@@ -24,6 +24,7 @@ use uuid::Uuid;
 use super::Result;
 use super::process::Process;
 use super::qmp::{Qmp, QmpError};
+use super::xen::release::{self as xen, Hold};
 
 /// A pause. Private to the agent's own processes of one boot: not part of the contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,8 @@ pub struct Pause {
 pub enum How {
     /// `cont` at this QMP socket, to the [`Process`] that is the run.
     Qmp(PathBuf),
+    /// By Xen.
+    Xen(Hold),
 }
 
 /// How a release ended.
@@ -112,6 +115,17 @@ pub fn left(folder: &Path, operation: &str) -> Option<Duration> {
     Some(Duration::from_millis(pause.deadline_ms.saturating_sub(clock_ms())))
 }
 
+/// Gives a pause more time from now on: before something that is known to take longer, and after which nothing is paused.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn extend(folder: &Path, operation: &str, time: Duration) -> io::Result<()> {
+    let Ok(bytes) = fs::read(file(folder, operation)) else { return Ok(()) };
+    let pause: Pause = serde_json::from_slice(&bytes).map_err(io::Error::other)?;
+    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Pause { deadline_ms: clock_ms().saturating_add(ms), ..pause }.write(folder)
+}
+
 /// The operations that have a pause now.
 pub fn all(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -159,6 +173,13 @@ impl Held {
         let Pause { name, run, how, .. } = &self.pause;
         match how {
             How::Qmp(socket) => by_qmp(run, socket, deadline).await.map_err(|e| e.about(name)),
+            How::Xen(hold) => {
+                let how = xen::release(&self.pause, hold, deadline).await?;
+                if hold.watch && how == Released::WentOn {
+                    xen::watch_after(&self.pause, hold).await;
+                }
+                Ok(how)
+            }
         }
     }
 }

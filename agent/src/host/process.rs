@@ -67,6 +67,12 @@ impl Process {
         stat(self.pid).is_ok_and(|stat| matches!(stat.trim_start().chars().next(), Some('T' | 't')))
     }
 
+    /// The process group that it is in.
+    pub fn group(self) -> Option<u32> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
+        stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().nth(2)?.parse().ok()
+    }
+
     /// Its arguments.
     pub fn args(self) -> Vec<String> {
         let raw = proc(self.pid, "cmdline").unwrap_or_default();

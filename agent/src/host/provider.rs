@@ -76,6 +76,9 @@ impl Provider for Qcow2Internal {
             Err(HostError::new(ErrorKind::DiskUnsupported, message)
                 .hint(format!("{hint}--exclude-disks {}", disk.vdev)))
         };
+        if let Err(why) = &facts.served {
+            return refused(why.clone(), "leave it out: ");
+        }
         if disk.cdrom {
             return refused("it is a CD-ROM drive".into(), "leave it out: ");
         }

@@ -1,6 +1,5 @@
 //! The host as it is: domains by their driver, disks by their provider, files, and the guard.
 
-use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +7,15 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 use xensnap::contract::{
-    Disk, DiskTag, Domain, DriverKind, ErrorKind, MemoryImage, MemoryOut, OperationId, ResultFile, Start,
+    Disk, DiskTag, Domain, DriverKind, ErrorKind, FileCopy, MemoryImage, MemoryOut, OperationId, Pause,
+    QemuConfig, ResultFile, Start,
 };
 use xensnap::wire::AbsPath;
 
-use super::driver::{Driver, Xen, no_xen};
+use super::driver::Driver;
 use super::guard::{self, Guard};
 use super::image::ImageHead;
-use super::link::{COMMAND_MAX, Link};
+use super::link::{COMMAND_MAX, Link, Links};
 use super::nodes::Nodes;
 use super::process::{self, FileId, Process};
 use super::provider::{self, Provider};
@@ -23,8 +23,10 @@ use super::qemu::QemuDriver;
 use super::qemu_img::{QemuImg, Verb};
 use super::qmp_block::{self, Node};
 use super::settings::Settings;
+use super::xen::{self, XenDriver};
 use super::{
-    DiskFacts, DomainFacts, Host, HostError, ImageFacts, Instance, Progress, Result, RunState, files,
+    Ask, DiskFacts, DomainFacts, FileFacts, Host, HostError, ImageFacts, Instance, Progress, Result,
+    RunState, files,
 };
 use crate::fault::point;
 
@@ -34,15 +36,18 @@ const TRANSACTION_MAX: Duration = Duration::from_secs(120);
 const DELETE_MAX: Duration = Duration::from_secs(300);
 /// How long it may take until a QEMU that did not answer can be asked what it did.
 const SETTLE_MAX: Duration = Duration::from_secs(30);
+/// How long an image may be open as two disks before that is said.
+const TWICE_MAX: Duration = Duration::from_secs(3);
 /// How long a release at the agent's start waits for a QEMU before it leaves the rest to the guard.
 const LEFTOVERS_MAX: Duration = Duration::from_secs(10);
 
 /// The host.
 #[derive(Debug)]
 pub struct RealHost<N> {
-    nodes: Arc<N>,
+    links: Arc<Links>,
     qemu: QemuDriver<N>,
-    xen: Xen,
+    xen: XenDriver<N>,
+    sums: files::Sums,
     tool: QemuImg,
     guard: Arc<Guard>,
     settings: Settings,
@@ -83,8 +88,14 @@ impl<N: Nodes> RealHost<N> {
     pub async fn start(nodes: Arc<N>, settings: Settings) -> Result<Self> {
         let guard = Arc::new(Guard::new(settings.clone()));
         guard.ready().await?;
-        let qemu = QemuDriver::new(Arc::clone(&nodes), Arc::clone(&guard), settings.clone());
-        Ok(Self { nodes, qemu, xen: Xen, tool: QemuImg::new(&settings.qemu_img), guard, settings })
+        let links = Arc::new(Links::default());
+        let own = || (Arc::clone(&nodes), Arc::clone(&links), Arc::clone(&guard), settings.clone());
+        let (qemu, xen) = {
+            let (a, b) = (own(), own());
+            (QemuDriver::new(a.0, a.1, a.2, a.3), XenDriver::new(b.0, b.1, b.2, b.3))
+        };
+        let tool = QemuImg::new(&settings.qemu_img);
+        Ok(Self { links, qemu, xen, sums: files::Sums::default(), tool, guard, settings })
     }
 
     /// The one running instance of a domain, if any.
@@ -108,12 +119,43 @@ impl<N: Nodes> RealHost<N> {
         driver!(self, &instance.driver, d => d.link(instance).await)
     }
 
-    /// The disks of a running instance, as QEMU has them now.
+    /// The disks of a running instance, as QEMU has them now. A QEMU that has an image as two disks is given a little time: an HVM guest's drivers have just come.
     async fn nodes_of(&self, instance: &Instance) -> Result<(Process, Vec<Node>)> {
-        let (process, mut link) = self.link(instance).await?;
-        let deadline = link.deadline(COMMAND_MAX);
-        let nodes = qmp_block::nodes(link.qmp()?, deadline).await.map_err(|e| e.about(&instance.name))?;
-        Ok((process, nodes))
+        let until = Instant::now() + TWICE_MAX;
+        loop {
+            let (process, mut link) = self.link(instance).await?;
+            let deadline = link.deadline(COMMAND_MAX);
+            let nodes = qmp_block::nodes(link.qmp()?, deadline).await.map_err(|e| e.about(&instance.name))?;
+            drop(link);
+            self.hang_up(instance).await;
+            let twice = nodes.iter().any(|n| qmp_block::find(&nodes, &n.path).is_err());
+            if !twice || instance.driver == DriverKind::Qemu || Instant::now() >= until {
+                return Ok((process, nodes));
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Lets go of a QMP socket that is not ours alone.
+    async fn hang_up(&self, instance: &Instance) {
+        if instance.driver == DriverKind::Xen {
+            self.links.let_go(instance.uuid).await;
+        }
+    }
+
+    /// A running instance's disks, and the files that its QEMU has open.
+    async fn open_of(&self, instance: &Instance) -> Result<(Vec<Node>, Vec<FileId>)> {
+        let (process, nodes) = self.nodes_of(instance).await?;
+        if instance.driver == DriverKind::Qemu {
+            self.link(instance).await?.1.nodes = Some(nodes.clone()); // for a snapshot: its pause does not wait for the list
+        }
+        let files = process.files().map_err(|e| {
+            HostError::new(
+                ErrorKind::BackendFailed,
+                format!("domain {}: its open files cannot be listed: {e}", instance.name),
+            )
+        })?;
+        Ok((nodes, files))
     }
 
     /// Looks at an image of a disk: over QMP where a QEMU has it, else with the offline tool.
@@ -161,7 +203,14 @@ impl<N: Nodes> RealHost<N> {
 
     /// Snapshots all disks of a running instance in one transaction.
     async fn create_live(&self, instance: &Instance, disks: &[DiskTag]) -> Result<()> {
+        let done = self.transaction(instance, disks).await;
+        self.hang_up(instance).await;
+        done
+    }
+
+    async fn transaction(&self, instance: &Instance, disks: &[DiskTag]) -> Result<()> {
         let (_, mut link) = self.link(instance).await?;
+        driver!(self, &instance.driver, d => d.take_images(instance, &mut link).await)?;
         let about = |e: super::qmp::QmpError| e.about(&instance.name);
         let deadline = link.deadline(TRANSACTION_MAX);
         let nodes = match link.nodes.take() {
@@ -204,7 +253,7 @@ impl<N: Nodes> RealHost<N> {
     /// After an unanswered transaction: done when all disks have the snapshot. What only some have is the undo's to delete.
     async fn settle(&self, instance: &Instance, disks: &[DiskTag], unanswered: HostError) -> Result<()> {
         // A pause of ours does not wait for it: the guest comes first.
-        let until = self.qemu.links.until(instance.uuid, SETTLE_MAX).await;
+        let until = self.links.until(instance.uuid, SETTLE_MAX).await;
         loop {
             match self.nodes_of(instance).await {
                 Ok((_, nodes)) => {
@@ -368,13 +417,7 @@ impl<N: Nodes> Host for RealHost<N> {
         let (known, others) = self.qemu.registry.list().await?;
         let mut all: Vec<Instance> = known.iter().map(|k| k.instance(RunState::Unknown)).collect();
         for domid in others {
-            let read = async |key: &str| self.nodes.read(&format!("/local/domain/{domid}/{key}")).await;
-            let uuid = read("vm").await?.and_then(|vm| vm.strip_prefix("/vm/")?.parse().ok());
-            if let Some(uuid) = uuid {
-                let name = read("name").await?.unwrap_or_default();
-                let (driver, run, state) = (DriverKind::Xen, domid.to_string(), RunState::Unknown);
-                all.push(Instance { uuid, name, domid, driver, run, state });
-            }
+            all.extend(self.xen.at(domid).await?);
         }
         Ok(all)
     }
@@ -383,7 +426,7 @@ impl<N: Nodes> Host for RealHost<N> {
         &self,
         instance: Option<&Instance>,
         known: Option<&Domain>,
-        memory: bool,
+        ask: Ask,
     ) -> Result<DomainFacts> {
         let Some(kind) = instance.map(|i| &i.driver).or(known.map(|k| &k.driver)) else {
             return Err(HostError::new(ErrorKind::NoDomain, "the domain neither runs nor is it known"));
@@ -392,29 +435,38 @@ impl<N: Nodes> Host for RealHost<N> {
         let (mut now, mut ability, mut open) = (None, None, None);
         if let Some(instance) = instance {
             now = Some(self.recheck(instance).await?);
-            if memory {
+            if ask.memory {
                 ability = Some(driver!(self, kind, d => d.memory(instance).await)?);
             }
-            let (process, nodes) = self.nodes_of(instance).await?;
-            self.link(instance).await?.1.nodes = Some(nodes.clone()); // for a snapshot: its pause does not wait for the list
-            let files = process.files().map_err(|e| {
-                HostError::new(
-                    ErrorKind::BackendFailed,
-                    format!("domain {}: its open files cannot be listed: {e}", config.name),
-                )
-            })?;
-            open = Some((nodes, files));
+            if config.disks.len() > config.unserved.len() || instance.driver == DriverKind::Qemu {
+                open = Some(self.open_of(instance).await?);
+            }
         }
         let mut disks = Vec::new();
         for disk in &config.disks {
-            let image = self.image(disk, open.as_ref().map(|(n, f)| (n.as_slice(), f.as_slice()))).await;
-            disks.push(DiskFacts { disk: disk.clone(), image });
+            let elsewhere = config.unserved.iter().find(|(vdev, _)| *vdev == disk.vdev).map(|(_, why)| why);
+            let image = match elsewhere {
+                Some(why) => Err(why.clone()),
+                None => self.image(disk, open.as_ref().map(|(n, f)| (n.as_slice(), f.as_slice()))).await,
+            };
+            disks.push(DiskFacts {
+                disk: disk.clone(),
+                served: elsewhere.cloned().map_or(Ok(()), Err),
+                image,
+            });
         }
         let uuid = instance.map(|i| i.uuid).or(known.map(|k| k.uuid)).unwrap_or_default();
         let folder = &self.settings.state_dir;
         let memory_free =
             files::free(folder).map_err(|e| files::failed("cannot see the free space of", folder, &e))?;
-        let (config, name, ram) = (config.text, config.name, config.ram);
+        let mut reader = ability.as_ref().map(|a| a.writer.clone());
+        let (mut can_boot, mut other_names) = (Ok(()), Vec::new());
+        if *kind == DriverKind::Xen && ask.start {
+            reader = self.xen.reader().await;
+            can_boot = self.xen.boots().await;
+            other_names = self.xen.other_names(uuid).await?;
+        }
+        let (config, name, ram, boots) = (config.text, config.name, config.ram, config.boots);
         Ok(DomainFacts {
             uuid,
             name,
@@ -425,11 +477,26 @@ impl<N: Nodes> Host for RealHost<N> {
             memory: ability,
             ram,
             memory_free,
+            boots,
+            reader,
+            can_boot,
+            other_names,
         })
     }
 
     async fn look(&self, disk: &Disk) -> DiskFacts {
-        DiskFacts { disk: disk.clone(), image: self.image(disk, None).await }
+        DiskFacts { disk: disk.clone(), served: Ok(()), image: self.image(disk, None).await }
+    }
+
+    async fn sums(&self, paths: &[AbsPath]) -> Vec<FileFacts> {
+        let mut all = Vec::new();
+        for path in paths {
+            let (sums, one) = (self.sums.clone(), path.clone());
+            let found = blocking(move || Ok(sums.of(one.as_path()))).await;
+            let found = found.map_err(|e| e.message).flatten();
+            all.push(FileFacts { path: path.clone(), found });
+        }
+        all
     }
 
     async fn recheck(&self, instance: &Instance) -> Result<Instance> {
@@ -442,12 +509,19 @@ impl<N: Nodes> Host for RealHost<N> {
         point("create_memory_file.after").await
     }
 
-    async fn pause(&self, operation: &OperationId, instance: &Instance, deadline: Duration) -> Result<()> {
-        driver!(self, &instance.driver, d => d.pause(operation, instance, deadline).await)
+    async fn pause(&self, operation: &OperationId, instance: &Instance, pause: &Pause) -> Result<()> {
+        driver!(self, &instance.driver, d => d.pause(operation, instance, pause).await)
     }
 
     async fn release(&self, operation: &OperationId, instance: &Instance) -> Result<Option<Duration>> {
         driver!(self, &instance.driver, d => d.release(operation, instance).await)
+    }
+
+    async fn get_ready(&self) {
+        // Without xenstore there is nothing to get ready for.
+        let all = self.instances().await.unwrap_or_default();
+        let xen: Vec<Instance> = all.into_iter().filter(|i| i.driver == DriverKind::Xen).collect();
+        self.xen.get_ready(&xen).await;
     }
 
     async fn release_leftovers(&self) -> Result<Vec<OperationId>> {
@@ -502,7 +576,6 @@ impl<N: Nodes> Host for RealHost<N> {
 
     async fn disks_verify(&self, domain: Uuid, disks: &[DiskTag]) -> Result<()> {
         let nodes = match self.running(domain).await? {
-            Some(instance) if instance.driver == DriverKind::Xen => return no_xen(&instance.name),
             Some(instance) => self.nodes_of(&instance).await?.1,
             None => Vec::new(),
         };
@@ -524,11 +597,15 @@ impl<N: Nodes> Host for RealHost<N> {
 
     async fn memory_verify(&self, image: &MemoryImage) -> Result<()> {
         let image = image.clone();
-        blocking(move || files::verify_memory(&image)).await
+        blocking(move || {
+            files::verify_memory(&image)?;
+            if xen::is_image(&image) { xen::verify_image(&image) } else { Ok(()) }
+        })
+        .await
     }
 
-    async fn memory_begin(&self, instance: &Instance, out: &MemoryOut) -> Result<()> {
-        driver!(self, &instance.driver, d => d.memory_begin(instance, out).await)
+    async fn memory_begin(&self, instance: &Instance, out: &MemoryOut, progress: Progress<'_>) -> Result<()> {
+        driver!(self, &instance.driver, d => d.memory_begin(instance, out, progress).await)
     }
 
     async fn memory_complete(
@@ -550,6 +627,12 @@ impl<N: Nodes> Host for RealHost<N> {
         point("sync.after").await
     }
 
+    async fn copy_files(&self, all: &[FileCopy]) -> Result<()> {
+        let all = all.to_vec();
+        blocking(move || all.iter().try_for_each(files::copy)).await?;
+        point("copy_files.after").await
+    }
+
     async fn remove_file(&self, path: &AbsPath) -> Result<()> {
         let path = path.as_path().to_owned();
         blocking(move || files::remove(&path)).await
@@ -561,19 +644,20 @@ impl<N: Nodes> Host for RealHost<N> {
     }
 
     async fn end_domain(&self, domain: Uuid) -> Result<()> {
-        let xen =
-            self.instances().await?.into_iter().find(|i| i.uuid == domain && i.driver == DriverKind::Xen);
-        match xen {
-            Some(instance) => no_xen(&instance.name),
-            None => self.qemu.end(domain).await,
-        }
+        self.xen.end(domain).await?;
+        self.qemu.end(domain).await
     }
 
     async fn start_domain(&self, domain: Uuid, start: &Start) -> Result<Instance> {
-        self.qemu.start(domain, start).await
+        match start.config.parse::<QemuConfig>() {
+            Ok(_) => self.qemu.start(domain, start).await,
+            Err(_) if xen::config::read(start.config.clone()).is_ok() => self.xen.start(domain, start).await,
+            Err(_) => self.qemu.start(domain, start).await, // says what is wrong with it
+        }
     }
 
-    fn let_go(&self, domain: Uuid) -> impl Future<Output = ()> + Send {
-        self.qemu.links.let_go(domain)
+    async fn let_go(&self, domain: Uuid) {
+        self.links.let_go(domain).await;
+        self.xen.let_go(domain).await;
     }
 }

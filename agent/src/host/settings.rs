@@ -13,8 +13,18 @@ pub struct Settings {
     pub exe: PathBuf,
     /// qemu-img, by name or path.
     pub qemu_img: PathBuf,
+    /// `xensnap-libxl`, by name or path.
+    pub libxl: PathBuf,
+    /// `xl`, by name or path.
+    pub xl: PathBuf,
     /// Whether systemd runs this host, so that what must outlive the agent goes into units of its own.
     pub systemd: bool,
+}
+
+/// Where a program of Xen's is: services have short search paths.
+fn found(program: &str) -> PathBuf {
+    let places = super::xen::tools::PATH.split(':').map(|folder| Path::new(folder).join(program));
+    places.into_iter().find(|p| p.exists()).unwrap_or_else(|| program.into())
 }
 
 impl Settings {
@@ -23,10 +33,14 @@ impl Settings {
     /// # Errors
     /// When this program's own path is not known.
     pub fn usual() -> std::io::Result<Self> {
+        let exe = std::env::current_exe()?;
+        let beside = exe.with_file_name("xensnap-libxl");
         Ok(Self {
             state_dir: "/var/lib/xen/snapshots".into(),
             run_dir: "/run/xensnap".into(),
-            exe: std::env::current_exe()?,
+            libxl: if beside.exists() { beside } else { "xensnap-libxl".into() },
+            xl: found("xl"),
+            exe,
             qemu_img: "qemu-img".into(),
             // sd_booted(3): this folder exists only when systemd is the init of this boot.
             systemd: Path::new("/run/systemd/system").is_dir(),

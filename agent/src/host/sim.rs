@@ -14,13 +14,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use uuid::Uuid;
 use xensnap::contract::{
-    Disk, DiskTag, Domain, DriverKind, ErrorKind, Line, MemoryImage, MemoryOut, OperationId, ResultFile,
-    Sha256, Start, Vdev,
+    Disk, DiskTag, Domain, DriverKind, ErrorKind, FileCopy, Line, MemoryImage, MemoryOut, OperationId, Pause,
+    ResultFile, Sha256, Start, Vdev,
 };
 use xensnap::wire::{AbsPath, RawJson};
 
 use super::{
-    DiskFacts, DomainFacts, Host, HostError, ImageFacts, Instance, MemoryAbility, Progress, Result, RunState,
+    Ask, DiskFacts, DomainFacts, FileFacts, Host, HostError, ImageFacts, Instance, MemoryAbility, Progress,
+    Result, RunState,
 };
 
 /// What goes wrong at a verb.
@@ -223,7 +224,7 @@ impl World {
             }),
             None => Err(format!("{}: no such file", disk.path)),
         };
-        DiskFacts { disk, image }
+        DiskFacts { disk, served: Ok(()), image }
     }
 }
 
@@ -255,7 +256,7 @@ impl Host for SimHost {
         &self,
         _instance: Option<&Instance>,
         _known: Option<&Domain>,
-        memory: bool,
+        ask: Ask,
     ) -> Result<DomainFacts> {
         let disks = config_disks()?;
         self.verb("facts", |w| {
@@ -267,7 +268,7 @@ impl Host for SimHost {
                 config: RawJson::new("{\"sim\":true}")
                     .map_err(|e| HostError::new(ErrorKind::Internal, e.to_string()))?,
                 disks: disks.into_iter().map(|d| w.facts_of(d)).collect(),
-                memory: w.run.as_ref().filter(|_| memory).map(|_| MemoryAbility {
+                memory: w.run.as_ref().filter(|_| ask.memory).map(|_| MemoryAbility {
                     live: if w.live { Ok(()) } else { Err("no background-snapshot".into()) },
                     paused: Ok(()),
                     ram: 1 << 20,
@@ -275,9 +276,17 @@ impl Host for SimHost {
                 }),
                 ram: 1 << 20,
                 memory_free: 1 << 40,
+                boots: None,
+                reader: Some("QEMU 10.0.2".into()),
+                can_boot: Ok(()),
+                other_names: Vec::new(),
             })
         })
         .await
+    }
+
+    async fn sums(&self, _paths: &[AbsPath]) -> Vec<FileFacts> {
+        Vec::new()
     }
 
     async fn look(&self, disk: &Disk) -> DiskFacts {
@@ -300,7 +309,7 @@ impl Host for SimHost {
         .await
     }
 
-    async fn pause(&self, operation: &OperationId, instance: &Instance, _deadline: Duration) -> Result<()> {
+    async fn pause(&self, operation: &OperationId, instance: &Instance, _pause: &Pause) -> Result<()> {
         self.verb("pause", |w| {
             let run = w.running()?;
             if run.id.to_string() != instance.run {
@@ -328,6 +337,8 @@ impl Host for SimHost {
         })
         .await
     }
+
+    async fn get_ready(&self) {}
 
     async fn release_leftovers(&self) -> Result<Vec<OperationId>> {
         let held = self.world().run.as_mut().and_then(|r| {
@@ -394,7 +405,7 @@ impl Host for SimHost {
         .await
     }
 
-    async fn memory_begin(&self, _instance: &Instance, out: &MemoryOut) -> Result<()> {
+    async fn memory_begin(&self, _instance: &Instance, out: &MemoryOut, _: Progress<'_>) -> Result<()> {
         self.verb("memory_begin", |w| {
             let run = w.running()?;
             assert!(run.paused, "memory's instant is fixed while the guest is paused");
@@ -435,6 +446,14 @@ impl Host for SimHost {
 
     async fn sync(&self, _paths: &[AbsPath]) -> Result<()> {
         self.verb("sync", |_| Ok(())).await
+    }
+
+    async fn copy_files(&self, files: &[FileCopy]) -> Result<()> {
+        self.verb("copy_files", |w| {
+            w.files.extend(files.iter().map(|f| (f.to.to_string(), 0)));
+            Ok(())
+        })
+        .await
     }
 
     async fn remove_file(&self, path: &AbsPath) -> Result<()> {

@@ -1,16 +1,19 @@
 //! Plans of the two deletes. A delete cannot be taken back, so it goes forward from its first step.
 
 use xensnap::contract::{
-    DiskTags, ErrorKind, FileRef, Outcome, Plan, Snapshot, SnapshotPart, SnapshotRef, StepAct,
+    DiskTags, ErrorKind, FileRef, Outcome, Plan, Snapshot, SnapshotPart, SnapshotRef, StepAct, VmPart,
 };
 
-use super::{Known, assemble, disks, find, no_return, step};
+use super::{Known, assemble, boot, disks, find, no_return, step};
 use crate::host::HostError;
 
 pub(super) fn vm(known: &Known<'_>, reference: &SnapshotRef) -> Result<Plan, HostError> {
     let snapshot = find(known, reference.as_str())?;
     match &snapshot.part {
-        SnapshotPart::Vm(part) => Ok(deleting(known, snapshot, part.memory.as_ref().map(|m| &m.path))),
+        SnapshotPart::Vm(part) => {
+            boot::in_use(known, part)?;
+            Ok(deleting(known, snapshot, Some(part)))
+        }
         _ => Err(other_kind(snapshot, "a disk snapshot", "disk-snapshot-delete")),
     }
 }
@@ -23,13 +26,15 @@ pub(super) fn disk(known: &Known<'_>, reference: &SnapshotRef) -> Result<Plan, H
     }
 }
 
-fn deleting(known: &Known<'_>, snapshot: &Snapshot, memory: Option<&xensnap::wire::AbsPath>) -> Plan {
+fn deleting(known: &Known<'_>, snapshot: &Snapshot, part: Option<&VmPart>) -> Plan {
     let tags = snapshot.disks.iter().map(disks::recorded).collect();
     let mut steps =
         vec![no_return(StepAct::DisksDelete(DiskTags { disks: tags, extra: Default::default() }))];
-    if let Some(path) = memory {
-        steps.push(step(StepAct::RemoveFile(FileRef { path: path.clone(), extra: Default::default() })));
+    if let Some(memory) = part.and_then(|p| p.memory.as_ref()) {
+        let path = memory.path.clone();
+        steps.push(step(StepAct::RemoveFile(FileRef { path, extra: Default::default() })));
     }
+    steps.extend(part.into_iter().flat_map(boot::removing));
     steps
         .push(step(StepAct::Commit(Outcome { drop: Some(snapshot.id.clone()), ..Outcome::new(Vec::new()) })));
     assemble(known, steps)

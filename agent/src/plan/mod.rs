@@ -11,6 +11,7 @@
 //! ```text
 //!   create, live memory    create_memory_file pause disks_create memory_begin release memory_complete sync commit
 //!   create, paused memory  create_memory_file pause disks_create memory_begin memory_complete release sync commit
+//!   create, memory, Xen    create_memory_file pause memory_begin disks_create release memory_complete sync commit
 //!   create, disks only     pause disks_create release sync commit            (one disk: no pause, the snapshot itself is one instant)
 //!   create, not running    disks_create sync commit
 //!   delete                 !disks_delete remove_file commit
@@ -19,6 +20,7 @@
 //!   revert, snapshot first create, paused memory (without its release), commit, then as above with that snapshot in the undo tags' place
 //! ```
 
+mod boot;
 mod create;
 mod delete;
 mod disks;
@@ -29,10 +31,12 @@ mod tests;
 use std::time::Duration;
 
 use uuid::Uuid;
-use xensnap::contract::{Domain, Line, MemoryMode, OperationId, Plan, RequestOp, Snapshot, Step, StepAct};
+use xensnap::contract::{
+    Domain, Line, MemoryMode, OperationId, Plan, RequestOp, Snapshot, SnapshotPart, Step, StepAct,
+};
 use xensnap::wire::{AbsPath, Timestamp};
 
-use crate::host::{DiskFacts, DomainFacts, HostError};
+use crate::host::{Ask, DiskFacts, DomainFacts, FileFacts, HostError};
 
 /// Limits that the configuration sets.
 #[derive(Clone, Debug)]
@@ -47,12 +51,31 @@ pub struct Limits {
     pub space_left_min: u64,
 }
 
-/// Whether a plan depends on how the domain's memory can be saved: then the host has to find it out.
-pub fn about_memory(op: &RequestOp) -> bool {
+/// What a plan depends on: what the host has to find out.
+pub fn depends_on(op: &RequestOp) -> Ask {
     match op {
-        RequestOp::VmSnapshotCreate(r) => r.memory != MemoryMode::None,
-        RequestOp::VmSnapshotRevert(_) => true,
-        _ => false,
+        RequestOp::VmSnapshotCreate(r) => Ask { memory: r.memory != MemoryMode::None, start: false },
+        RequestOp::VmSnapshotRevert(_) => Ask { memory: true, start: true },
+        RequestOp::DiskSnapshotRevert(_) => Ask { memory: false, start: true },
+        _ => Ask::default(),
+    }
+}
+
+/// The files of the host that the domain boots from, whose sums a plan depends on: those that its config names, for a revert those that were recorded.
+pub fn boot_files(op: &RequestOp, facts: &DomainFacts, snapshots: &[Snapshot]) -> Vec<AbsPath> {
+    match op {
+        RequestOp::VmSnapshotCreate(_) => {
+            facts.boots.iter().flat_map(|b| &b.files).map(|(_, path)| path.clone()).collect()
+        }
+        RequestOp::VmSnapshotRevert(r) => snapshots
+            .iter()
+            .filter(|s| [s.name.as_str(), s.id.as_str()].contains(&r.snapshot.as_str()))
+            .filter_map(|s| if let SnapshotPart::Vm(part) = &s.part { part.boot.as_ref() } else { None })
+            .flat_map(|boot| &boot.files)
+            .flat_map(|file| std::iter::once(&file.path).chain(&file.copy))
+            .cloned()
+            .collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -71,6 +94,8 @@ pub struct Known<'a> {
     pub snapshots: &'a [Snapshot],
     /// For a revert: the images at the paths that the snapshot recorded, where these are not the domain's present disks.
     pub recorded: &'a [DiskFacts],
+    /// The files of the host that the domain boots from: see [`boot_files`].
+    pub files: &'a [FileFacts],
     /// Now.
     pub now: Timestamp,
     /// Something that no tag was made from before.

@@ -1,16 +1,16 @@
 //! Plans of the two reverts. Everything is checked before the running domain is ended; each disk gets an undo tag first.
 
 use xensnap::contract::{
-    Checks, Disk, DiskSnapshotRevert, DiskTag, DiskTags, Domain, DriverKind, ErrorKind, FinalState, Line,
-    Outcome, Pause, Plan, QemuConfig, Snapshot, SnapshotPart, Start, Step, StepAct, StepKind, Vdev, VmPart,
+    BootRole, Checks, Disk, DiskSnapshotRevert, DiskTag, DiskTags, Domain, DriverKind, ErrorKind, FinalState,
+    Line, Outcome, Plan, QemuConfig, Snapshot, SnapshotPart, Start, Step, StepAct, StepKind, Vdev, VmPart,
     VmSnapshotRevert,
 };
 use xensnap::wire::{AbsPath, Extra, RawJson};
 
 use super::create::{self, Memory, Wanted};
 use super::disks::{self, Selected};
-use super::{Known, assemble, find, no_return, step};
-use crate::host::{DiskFacts, HostError, RunState};
+use super::{Known, assemble, boot, find, no_return, step};
+use crate::host::{DiskFacts, HostError, RunState, xen};
 
 /// How the domain is to be at the end.
 #[derive(Clone, Debug)]
@@ -34,13 +34,15 @@ pub(super) fn vm(known: &Known<'_>, r: &VmSnapshotRevert) -> Result<Plan, HostEr
     if let Some(m) = memory {
         check_writer(known, m.writer.as_str(), &mut warnings)?;
     }
+    let boot = boot::reverted(known, part, &mut warnings);
     let final_state = match (&r.final_state, memory) {
         (Some(s), _) => *s,
         (None, Some(_)) => FinalState::Running,
         (None, None) => FinalState::Stopped,
     };
-    let config = retarget(part, &target)?;
+    let config = retarget(part, &target, &boot)?;
     let start = start(&config, memory.map(|m| m.path.clone()), &final_state);
+    check_start(known, start.as_ref())?;
     let end = End {
         domain: Some(domain_after(known, config, &target)),
         start,
@@ -68,6 +70,7 @@ pub(super) fn disk(known: &Known<'_>, r: &DiskSnapshotRevert) -> Result<Plan, Ho
         Some(state) => start(&known.facts.config, None, state),
         None => None,
     };
+    check_start(known, start.as_ref())?;
     let end =
         End { start, domain: None, outcome: Outcome { diverged: Some(true), ..Outcome::new(Vec::new()) } };
     reverting(known, Checks::new(target), end, r.snapshot_first, false, Vec::new())
@@ -139,8 +142,8 @@ fn undo(
         return Ok(None);
     }
     if matches!(known.facts.instance.as_ref().map(|i| i.state), Some(RunState::Running)) {
-        let deadline = create::deadline(known, create::expected_pause(known, present, Memory::None));
-        steps.push(step(StepAct::Pause(Pause { deadline, extra: Default::default() })));
+        let expected = create::expected_pause(known, present, Memory::None);
+        steps.push(create::pause(known, expected, Memory::None));
     }
     let tags = disks::tagged(present, &disks::tag("undo", known.nonce)?)?;
     let tags = DiskTags { disks: tags, extra: Default::default() };
@@ -167,7 +170,8 @@ fn first(known: &Known<'_>, vm: bool, steps: &mut Vec<Step>) -> Result<(), HostE
     let pausing = matches!(known.facts.instance.as_ref().map(|i| i.state), Some(RunState::Running));
     let tag = disks::tag(if vm { "vm" } else { "disk" }, known.nonce)?;
     let tags = disks::tagged(&selected, &tag)?;
-    let record = create::record(known, &selected, &tags, memory, vm, &wanted)?;
+    let boot = if vm { Some(boot::recorded(known, false, &mut Vec::new())?) } else { None };
+    let record = create::record(known, &selected, &tags, memory, boot, &wanted)?;
     let expected = create::expected_pause(known, &selected, memory);
     // The guest is not released: it is ended in this very state.
     let taking = create::taking_steps(known, &tags, memory, pausing, expected)?;
@@ -273,14 +277,20 @@ fn vm_warnings(known: &Known<'_>, snapshot: &Snapshot) -> Vec<Line> {
 
 /// A memory image can be read by the version that wrote it and by newer ones.
 fn check_writer(known: &Known<'_>, wrote: &str, warnings: &mut Vec<Line>) -> Result<(), HostError> {
-    let Some(ability) = &known.facts.memory else { return Ok(()) };
-    let now = ability.writer.as_str();
-    match (version(wrote), version(now)) {
-        (Some(w), Some(n)) if w > n => Err(HostError::new(
+    let Some(now) = known.facts.reader.as_deref() else { return Ok(()) };
+    let cannot = |how: &str| {
+        Err(HostError::new(
             ErrorKind::Changed,
-            format!("the memory image was written by {wrote}, newer than {now} here"),
+            format!("the memory image was written by {wrote}, {how} than {now} here"),
         )
-        .hint("--disks-only reverts the disks and boots the domain")),
+        .hint("--disks-only reverts the disks and boots the domain"))
+    };
+    match (version(wrote), version(now)) {
+        (Some(w), Some(n)) if w > n => cannot("newer"),
+        // Xen promises to read what the release before has written, and no older one (docs/process: migration is supported from N to N+1).
+        (Some(w), Some(n)) if known.facts.driver == DriverKind::Xen && (w.0 != n.0 || w.1 + 1 < n.1) => {
+            cannot("more than one release older")
+        }
         _ if wrote != now => {
             warnings.push(Line::lossy(&format!("the memory image was written by {wrote}; here is {now}")));
             Ok(())
@@ -299,6 +309,27 @@ pub(super) fn version(text: &str) -> Option<(u32, u32)> {
     })
 }
 
+/// Refuses a start that cannot succeed, before anything is ended for it.
+fn check_start(known: &Known<'_>, start: Option<&Start>) -> Result<(), HostError> {
+    let Some(start) = start.filter(|_| known.facts.driver == DriverKind::Xen) else { return Ok(()) };
+    if let (None, Err(why)) = (&start.memory, &known.facts.can_boot) {
+        return Err(HostError::new(
+            ErrorKind::DomainState,
+            format!("domain {} could not be started without its memory image: {why}", known.facts.name),
+        )
+        .hint("--stopped reverts the disks only; start it with xl create then"));
+    }
+    let name = xen::config::read(start.config.clone())?.config.name;
+    if known.facts.other_names.contains(&name) {
+        return Err(HostError::new(
+            ErrorKind::DomainState,
+            format!("another running domain has the name {name}, which this one has in the snapshot"),
+        )
+        .hint("rename the other one, or end it"));
+    }
+    Ok(())
+}
+
 fn start(config: &RawJson, memory: Option<AbsPath>, state: &FinalState) -> Option<Start> {
     match state {
         FinalState::Stopped => None,
@@ -311,11 +342,16 @@ fn start(config: &RawJson, memory: Option<AbsPath>, state: &FinalState) -> Optio
     }
 }
 
-/// The recorded config with its disks' images where they are now.
-fn retarget(part: &VmPart, target: &[DiskTag]) -> Result<RawJson, HostError> {
+/// The recorded config with its disks' images where they are now, and with other boot files, if any.
+fn retarget(part: &VmPart, target: &[DiskTag], boot: &[(BootRole, AbsPath)]) -> Result<RawJson, HostError> {
     let unreadable = |e: &dyn std::fmt::Display| {
         HostError::new(ErrorKind::Changed, format!("the recorded config cannot be read: {e}"))
     };
+    if xen::config::read(part.config.clone()).is_ok() {
+        let disks: Vec<(Vdev, AbsPath)> = target.iter().map(|t| (t.vdev.clone(), t.path.clone())).collect();
+        let other = xen::config::with_files(&part.config, &disks, boot)?;
+        return Ok(other.unwrap_or_else(|| part.config.clone()));
+    }
     let Ok(mut config) = part.config.parse::<QemuConfig>() else { return Ok(part.config.clone()) };
     let mut moved = false;
     for disk in &mut config.disks {
@@ -334,6 +370,7 @@ fn retarget(part: &VmPart, target: &[DiskTag]) -> Result<RawJson, HostError> {
 fn domain_after(known: &Known<'_>, config: RawJson, target: &[DiskTag]) -> Domain {
     let disks: Vec<Disk> = match (&known.facts.driver, config.parse::<QemuConfig>()) {
         (DriverKind::Qemu, Ok(c)) => c.disks,
+        (DriverKind::Xen, _) => xen::config::read(config.clone()).map(|r| r.config.disks).unwrap_or_default(),
         _ => target
             .iter()
             .map(|t| Disk {

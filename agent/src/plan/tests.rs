@@ -9,7 +9,9 @@ use xensnap::contract::{
 use xensnap::wire::{self, AbsPath, RawJson, Timestamp};
 
 use super::{Known, Limits, plan};
-use crate::host::{DiskFacts, DomainFacts, HostError, ImageFacts, Instance, MemoryAbility, RunState};
+use crate::host::{
+    DiskFacts, DomainFacts, FileFacts, HostError, ImageFacts, Instance, MemoryAbility, RunState,
+};
 
 const UUID: Uuid = Uuid::from_u128(7);
 
@@ -36,7 +38,7 @@ fn disk(vdev: &str, n: u8) -> DiskFacts {
         cdrom: false,
         extra: Default::default(),
     };
-    DiskFacts { disk, image: Ok(image(n)) }
+    DiskFacts { disk, served: Ok(()), image: Ok(image(n)) }
 }
 
 fn facts(state: Option<RunState>) -> DomainFacts {
@@ -63,6 +65,10 @@ fn facts(state: Option<RunState>) -> DomainFacts {
         disks: vec![disk("xvda", 1), disk("xvdb", 2)],
         ram: 128 << 20,
         memory_free: 10 << 30,
+        boots: None,
+        reader: Some("QEMU 10.0.2".into()),
+        can_boot: Ok(()),
+        other_names: Vec::new(),
     }
 }
 
@@ -76,11 +82,12 @@ struct Ask<'a> {
     snapshots: Vec<Snapshot>,
     stored: Option<Domain>,
     recorded: Vec<DiskFacts>,
+    files: Vec<FileFacts>,
 }
 
 impl<'a> Ask<'a> {
     fn new(op: &'a str, facts: DomainFacts) -> Self {
-        Self { op, facts, snapshots: Vec::new(), stored: None, recorded: Vec::new() }
+        Self { op, facts, snapshots: Vec::new(), stored: None, recorded: Vec::new(), files: Vec::new() }
     }
 
     fn plan(&self) -> Result<Plan, HostError> {
@@ -92,6 +99,7 @@ impl<'a> Ask<'a> {
             stored: self.stored.as_ref(),
             snapshots: &self.snapshots,
             recorded: &self.recorded,
+            files: &self.files,
             now: Timestamp::from_unix_nanos(1_700_000_000_000_000_000).unwrap(),
             nonce: Uuid::from_u128(42),
             folder: &AbsPath::new("/store").unwrap(),
@@ -381,7 +389,7 @@ fn a_revert_is_refused_before_anything_is_ended() {
     assert!(lost.message.contains("has not the tag"), "{}", lost.message);
 
     let mut newer = holding(running(), &vm);
-    newer.memory.as_mut().unwrap().writer = "QEMU 7.2.1".into();
+    newer.reader = Some("QEMU 7.2.1".into());
     let e = ask(revert, newer, &vm).refusal();
     assert!(e.hint.unwrap().contains("--disks-only"), "an older QEMU cannot read a newer one's memory");
 

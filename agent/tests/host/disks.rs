@@ -8,7 +8,7 @@ use xensnap::contract::{Domain, DriverKind, ErrorKind};
 use xensnapd::host::provider;
 use xensnapd::host::{Host, RunState};
 
-use crate::rig::{Guest, Rig, fill, filled, have_qemu, instance, tags_in};
+use crate::rig::{ASK, Guest, Rig, fill, filled, have_qemu, instance, stop, tags_in};
 
 const TWO: [(&str, &str); 2] = [("vda", "qcow2"), ("vdb", "qcow2")];
 
@@ -53,7 +53,7 @@ async fn a_snapshot_of_a_running_domain_is_on_all_disks_and_every_verb_can_be_re
     let e = host.disks_verify(i.uuid, &one).await.unwrap_err();
     assert_eq!(e.kind, ErrorKind::Changed);
     assert!(e.message.starts_with("disk vda: "), "{e}");
-    let facts = host.facts(Some(&i), None, true).await.unwrap();
+    let facts = host.facts(Some(&i), None, ASK).await.unwrap();
     let image = facts.disks[1].image.as_ref().unwrap();
     assert_eq!((image.virtual_size, image.cluster_size), (64 << 20, 65536));
     assert_eq!((image.tags.len(), image.same_as_open, image.file == two[1].file.as_str()), (1, true, true));
@@ -70,7 +70,7 @@ async fn one_disk_that_refuses_leaves_no_snapshot_on_the_others() {
     let guest = rig.guest("g", &[("vda", "qcow2"), ("vdb", "raw"), ("vdc", "qcow2")]).await;
     let host = rig.host().await;
     let i = instance(&host, &guest).await;
-    let facts = host.facts(Some(&i), None, true).await.unwrap();
+    let facts = host.facts(Some(&i), None, ASK).await.unwrap();
     let refusal = provider::choose(&facts.disks[1]).unwrap_err();
     assert_eq!(refusal.kind, ErrorKind::DiskUnsupported);
     assert_eq!(
@@ -165,7 +165,7 @@ async fn a_stopped_domain_is_snapshotted_put_back_and_cleaned_offline() {
     let rig = Rig::new();
     let guest = rig.domain("g", &TWO);
     let host = rig.host().await;
-    let facts = host.facts(None, Some(&known(&guest)), true).await.unwrap();
+    let facts = host.facts(None, Some(&known(&guest)), ASK).await.unwrap();
     assert!(
         facts.instance.is_none() && facts.memory.is_none() && facts.disks.iter().all(|d| d.image.is_ok())
     );
@@ -250,7 +250,7 @@ async fn an_image_replaced_under_a_running_domain_is_noticed() {
     host.disks_create(Some(&i), &tags).await.unwrap();
     let other = rig.image("other.qcow2", "qcow2");
     std::fs::rename(other, guest.disk(0)).unwrap();
-    let facts = host.facts(Some(&i), None, true).await.unwrap();
+    let facts = host.facts(Some(&i), None, ASK).await.unwrap();
     let same: Vec<bool> = facts.disks.iter().map(|d| d.image.as_ref().unwrap().same_as_open).collect();
     assert_eq!(same, [false, true]);
     let e = host.disks_verify(i.uuid, &tags).await.unwrap_err();
@@ -296,7 +296,7 @@ async fn a_qemu_killed_in_the_middle_is_gone_and_its_disks_can_be_cleaned() {
     let host = rig.host().await;
     let i = instance(&host, &guest).await;
     let operation = "op".parse().unwrap();
-    host.pause(&operation, &i, Duration::from_secs(60)).await.unwrap();
+    host.pause(&operation, &i, &stop(60)).await.unwrap();
     host.disks_create(Some(&i), &guest.tags(1)).await.unwrap();
     guest.kill();
     assert_eq!(host.disks_create(Some(&i), &guest.tags(2)).await.unwrap_err().kind, ErrorKind::DomainGone);
@@ -319,7 +319,7 @@ async fn a_transaction_that_is_not_answered_in_time_leaves_time_for_the_release_
     let (operation, tags) = ("op".parse().unwrap(), guest.tags(1));
     let deadline = Duration::from_secs(8);
     let begun = Instant::now();
-    host.pause(&operation, &i, deadline).await.unwrap();
+    host.pause(&operation, &i, &stop(8)).await.unwrap();
     guest.process().signal(Signal::STOP);
     let e = host.disks_create(Some(&i), &tags).await.unwrap_err();
     assert_eq!(e.kind, ErrorKind::QmpUnavailable);

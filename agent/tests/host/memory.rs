@@ -9,7 +9,7 @@ use serde_json::json;
 use xensnap::contract::ErrorKind;
 use xensnapd::host::{Host, RunState};
 
-use crate::rig::{Guest, Rig, have_qemu, instance, memory_out, qemu_major, tags_in};
+use crate::rig::{ASK, Guest, QUIET, Rig, have_qemu, instance, memory_out, qemu_major, stop, tags_in};
 
 const TWO: [(&str, &str); 2] = [("vda", "qcow2"), ("vdb", "qcow2")];
 
@@ -30,16 +30,16 @@ async fn snapshot(rig: &Rig, guest: &Guest, live: bool) -> Vec<u8> {
     let i = instance(&host, guest).await;
     let out = memory_out(rig, guest, live);
     let operation = "op".parse().unwrap();
-    let ability = host.facts(Some(&i), None, true).await.unwrap().memory.unwrap();
+    let ability = host.facts(Some(&i), None, ASK).await.unwrap().memory.unwrap();
     assert_eq!((ability.live.as_ref().err(), &ability.paused, ability.ram), (None, &Ok(()), 64 << 20));
     host.create_memory_file(&out).await.unwrap();
     host.create_memory_file(&out).await.unwrap();
-    host.pause(&operation, &i, Duration::from_secs(60)).await.unwrap();
+    host.pause(&operation, &i, &stop(60)).await.unwrap();
     host.let_go(i.uuid).await;
     let at_instant = ram(rig, guest, "at-instant").await;
     assert!(at_instant.iter().any(|b| *b != 0), "the firmware has written to it");
     host.disks_create(Some(&i), &guest.tags(1)).await.unwrap();
-    host.memory_begin(&i, &out).await.unwrap();
+    host.memory_begin(&i, &out, QUIET).await.unwrap();
     if live {
         assert!(host.release(&operation, &i).await.unwrap().is_some());
         assert_eq!(host.recheck(&i).await.unwrap().state, RunState::Running);
@@ -130,8 +130,8 @@ async fn an_agent_that_did_not_begin_can_wait_for_the_end() {
     let first = rig.host().await;
     let i = instance(&first, &guest).await;
     first.create_memory_file(&out).await.unwrap();
-    first.pause(&operation, &i, Duration::from_secs(60)).await.unwrap();
-    first.memory_begin(&i, &out).await.unwrap();
+    first.pause(&operation, &i, &stop(60)).await.unwrap();
+    first.memory_begin(&i, &out, QUIET).await.unwrap();
     first.release(&operation, &i).await.unwrap();
     drop(first);
     let second = rig.host().await;
@@ -150,24 +150,24 @@ async fn a_guest_that_was_paused_before_stays_so_and_keeps_its_disks() {
     let i = instance(&host, &guest).await;
     if qemu_major() < 10 {
         // Older ones cannot: it is said beforehand, and nothing happens when it is asked all the same.
-        let ability = host.facts(Some(&i), None, true).await.unwrap().memory.unwrap();
+        let ability = host.facts(Some(&i), None, ASK).await.unwrap().memory.unwrap();
         assert!(ability.live.is_err() && ability.paused.is_err(), "{ability:?}");
         let out = memory_out(&rig, &guest, true);
         host.create_memory_file(&out).await.unwrap();
-        assert_eq!(host.memory_begin(&i, &out).await.unwrap_err().kind, ErrorKind::DomainState);
+        assert_eq!(host.memory_begin(&i, &out, QUIET).await.unwrap_err().kind, ErrorKind::DomainState);
         assert_eq!(host.recheck(&i).await.unwrap().state, RunState::Paused);
         return;
     }
     for (live, number) in [(true, 1), (false, 2)] {
         let out = memory_out(&rig, &guest, live);
         host.create_memory_file(&out).await.unwrap();
-        host.memory_begin(&i, &out).await.unwrap();
+        host.memory_begin(&i, &out, QUIET).await.unwrap();
         assert!(host.memory_complete(&i, &out, &go_on).await.unwrap() > 100_000);
         assert_eq!(host.recheck(&i).await.unwrap().state, RunState::Paused);
         host.disks_create(Some(&i), &guest.tags(number)).await.unwrap();
         host.remove_file(&out.path).await.unwrap();
     }
-    let ability = host.facts(Some(&i), None, true).await.unwrap().memory.unwrap();
+    let ability = host.facts(Some(&i), None, ASK).await.unwrap().memory.unwrap();
     assert!(ability.paused.unwrap_err().contains("earlier migration"));
     host.let_go(i.uuid).await;
     guest.ask("cont", json!({})).await;
@@ -186,12 +186,12 @@ async fn memory_of_a_guest_that_never_ran_is_not_written_live() {
     rig.register(&guest, 7).await;
     let host = rig.host().await;
     let i = instance(&host, &guest).await;
-    let ability = host.facts(Some(&i), None, true).await.unwrap().memory.unwrap();
+    let ability = host.facts(Some(&i), None, ASK).await.unwrap().memory.unwrap();
     assert_eq!(ability.live, Err("not in the state prelaunch".into()));
     assert_eq!(ability.paused.is_ok(), qemu_major() >= 10);
     let out = memory_out(&rig, &guest, true);
     host.create_memory_file(&out).await.unwrap();
-    assert_eq!(host.memory_begin(&i, &out).await.unwrap_err().kind, ErrorKind::DomainState);
+    assert_eq!(host.memory_begin(&i, &out, QUIET).await.unwrap_err().kind, ErrorKind::DomainState);
     assert_eq!(host.recheck(&i).await.unwrap().state, RunState::Paused);
 }
 
@@ -208,8 +208,8 @@ async fn writing_memory_can_be_cancelled() {
         let out = memory_out(&rig, &guest, live);
         let operation = "op".parse().unwrap();
         host.create_memory_file(&out).await.unwrap();
-        host.pause(&operation, &i, Duration::from_secs(60)).await.unwrap();
-        host.memory_begin(&i, &out).await.unwrap();
+        host.pause(&operation, &i, &stop(60)).await.unwrap();
+        host.memory_begin(&i, &out, QUIET).await.unwrap();
         host.memory_cancel(&i).await.unwrap();
         host.memory_cancel(&i).await.unwrap();
         // QEMU 7.2 lets the guest go on by itself as soon as a live one has begun; later ones leave the run state as it is.

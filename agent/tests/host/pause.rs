@@ -9,7 +9,7 @@ use serde_json::json;
 use xensnapd::host::process::{self, Process};
 use xensnapd::host::{Host, RunState, pause};
 
-use crate::rig::{Guest, Rig, have_qemu, instance, session};
+use crate::rig::{Guest, Rig, have_qemu, instance, session, stop};
 
 const ONE: [(&str, &str); 1] = [("vda", "qcow2")];
 
@@ -61,7 +61,7 @@ async fn a_pause_is_released_once_and_its_length_is_known() {
     let i = instance(&host, &guest).await;
     let operation = "op".parse().unwrap();
     for _ in 0..2 {
-        host.pause(&operation, &i, Duration::from_secs(60)).await.unwrap();
+        host.pause(&operation, &i, &stop(60)).await.unwrap();
         assert_eq!(host.recheck(&i).await.unwrap().state, RunState::Paused);
         assert_eq!(pauses(&rig), ["op"]);
     }
@@ -85,7 +85,7 @@ async fn a_guest_that_somebody_else_paused_stays_paused() {
     let host = rig.host().await;
     let i = instance(&host, &guest).await;
     let operation = "op".parse().unwrap();
-    host.pause(&operation, &i, Duration::from_secs(60)).await.unwrap();
+    host.pause(&operation, &i, &stop(60)).await.unwrap();
     assert!(pauses(&rig).is_empty());
     assert_eq!(host.release(&operation, &i).await.unwrap(), None);
     assert_eq!(host.recheck(&i).await.unwrap().state, RunState::Paused);
@@ -168,7 +168,7 @@ async fn a_guard_that_was_killed_is_replaced_before_the_next_pause() {
     assert_ne!(session(first.pid), session(std::process::id()), "a session of its own");
     first.signal(Signal::KILL);
     until("the guard is gone", || !first.alive()).await;
-    host.pause(&"op".parse().unwrap(), &i, Duration::from_secs(60)).await.unwrap();
+    host.pause(&"op".parse().unwrap(), &i, &stop(60)).await.unwrap();
     let [second] = guards(&rig)[..] else { panic!("one guard") };
     assert_ne!(first, second);
     // While a pause goes on, at once.
@@ -187,7 +187,7 @@ async fn a_guard_whose_agent_went_over_to_another_does_not_release_what_that_one
     let guest = rig.guest("g", &ONE).await;
     let (first, second) = (rig.host().await, rig.host().await);
     let i = instance(&second, &guest).await;
-    second.pause(&"op".parse().unwrap(), &i, Duration::from_secs(60)).await.unwrap();
+    second.pause(&"op".parse().unwrap(), &i, &stop(60)).await.unwrap();
     drop(first); // its guard's connection ends, and this process lives on
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(pauses(&rig), ["op"]);
@@ -222,7 +222,7 @@ async fn a_qemu_that_hangs_past_the_deadline_costs_the_agent_nothing() {
     let host = rig.host().await;
     let i = instance(&host, &guest).await;
     let operation = "op".parse().unwrap();
-    host.pause(&operation, &i, Duration::from_secs(4)).await.unwrap();
+    host.pause(&operation, &i, &stop(4)).await.unwrap();
     guest.process().signal(Signal::STOP);
     let e = host.release(&operation, &i).await.unwrap_err();
     assert_eq!(e.kind, xensnap::contract::ErrorKind::QmpUnavailable);

@@ -1,6 +1,7 @@
 //! A QEMU with its firmware for a guest, qcow2 images, and a host over them.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -9,14 +10,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
-use xensnap::contract::{DiskTag, MemoryOut, QemuConfig, Start};
+use xensnap::contract::{DiskTag, MemoryOut, Pause, PauseMethod, QemuConfig, Start};
 use xensnap::wire::RawJson;
 use xensnapd::host::nodes::Nodes;
 use xensnapd::host::process::{self, Process, file_id};
 use xensnapd::host::qmp::Qmp;
 use xensnapd::host::real::RealHost;
 use xensnapd::host::settings::Settings;
-use xensnapd::host::{Host, Instance, Result, qemu};
+use xensnapd::host::{Ask, Host, Instance, Progress, Result, qemu};
 
 /// xenstore as a map.
 #[derive(Debug, Default)]
@@ -95,6 +96,17 @@ pub(crate) fn qemu_major() -> u32 {
     text.split_once("version ").unwrap().1.split('.').next().unwrap().parse().unwrap()
 }
 
+/// All that can be asked of a domain.
+pub(crate) const ASK: Ask = Ask { memory: true, start: false };
+
+/// Shows no progress.
+pub(crate) const QUIET: Progress<'static> = &|_, _| ControlFlow::Continue(());
+
+/// A pause of a plain QEMU with this many seconds.
+pub(crate) fn stop(seconds: u64) -> Pause {
+    Pause { deadline: Duration::from_secs(seconds), method: PauseMethod::Stop, extra: Default::default() }
+}
+
 /// Runs a program that must succeed; returns what it printed.
 pub(crate) fn run(program: &str, args: &[&str]) -> String {
     let out = Command::new(program).args(args).output().expect("it starts");
@@ -113,6 +125,8 @@ impl Rig {
             run_dir: dir.path().join("run"),
             exe,
             qemu_img: "qemu-img".into(),
+            libxl: "/nonexistent/xensnap-libxl".into(),
+            xl: "/nonexistent/xl".into(),
             systemd: false,
         };
         Self { dir, nodes: Arc::default(), settings }

@@ -68,6 +68,9 @@ pub(crate) struct VmCreate {
     /// Leave memory out: the same as --memory none
     #[arg(long, conflicts_with = "memory")]
     pub disks_only: bool,
+    /// Keep copies of the kernel and RAM disk that the domain boots from
+    #[arg(long)]
+    pub keep_boot_files: bool,
 }
 
 impl VmCreate {

@@ -21,5 +21,6 @@ fn request(flags: &VmCreate) -> RequestOp {
         disks: create.disks.clone(),
         exclude_disks: create.exclude_disks.clone(),
         pause_max: create.pause_max,
+        keep_boot_files: flags.keep_boot_files,
     })
 }

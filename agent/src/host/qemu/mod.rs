@@ -7,12 +7,11 @@
 //!   here        the verbs; pause and release under the guard
 //! ```
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 use xensnap::contract::{Domain, DriverKind, ErrorKind, MemoryOut, OperationId, QemuConfig, Start};
 
@@ -38,8 +37,6 @@ use registry::{Known, Registry};
 const MEMORY_POLL: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 /// How long memory may be written without a byte of progress.
 const MEMORY_STALL_MAX: Duration = Duration::from_secs(120);
-/// How long before its deadline a pause that cannot be ended is left to the guard.
-const HAND_OVER: Duration = Duration::from_secs(1);
 /// How long a pause's lock may be waited for: somebody else is releasing then.
 const LOCK_MAX: Duration = Duration::from_secs(30);
 
@@ -47,15 +44,15 @@ const LOCK_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct QemuDriver<N> {
     pub(super) registry: Registry<N>,
-    pub(super) links: Links,
+    links: Arc<Links>,
     guard: Arc<Guard>,
     settings: Settings,
 }
 
 impl<N: Nodes> QemuDriver<N> {
     /// Over these nodes, under this guard.
-    pub fn new(nodes: Arc<N>, guard: Arc<Guard>, settings: Settings) -> Self {
-        Self { registry: Registry::new(nodes, &settings.run_dir), links: Links::default(), guard, settings }
+    pub fn new(nodes: Arc<N>, links: Arc<Links>, guard: Arc<Guard>, settings: Settings) -> Self {
+        Self { registry: Registry::new(nodes, &settings.run_dir), links, guard, settings }
     }
 
     async fn ask<T, F>(&self, instance: &Instance, question: F) -> Result<T>
@@ -182,7 +179,14 @@ impl<N: Nodes> Driver for QemuDriver<N> {
                 return Err(HostError::new(ErrorKind::NoDomain, "the domain neither runs nor is it known"));
             }
         };
-        Ok(Config { text, name: config.name.as_str().to_owned(), disks: config.disks, ram: config.memory })
+        Ok(Config {
+            text,
+            name: config.name.as_str().to_owned(),
+            disks: config.disks,
+            ram: config.memory,
+            unserved: Vec::new(),
+            boots: None,
+        })
     }
 
     async fn recheck(&self, instance: &Instance) -> Result<Instance> {
@@ -201,7 +205,17 @@ impl<N: Nodes> Driver for QemuDriver<N> {
         Ok((known.process, self.links.get(known.address()).await?))
     }
 
-    async fn pause(&self, operation: &OperationId, instance: &Instance, deadline: Duration) -> Result<()> {
+    async fn take_images(&self, _: &Instance, _: &mut Link) -> Result<()> {
+        Ok(()) // here memory comes after the disks
+    }
+
+    async fn pause(
+        &self,
+        operation: &OperationId,
+        instance: &Instance,
+        pause: &xensnap::contract::Pause,
+    ) -> Result<()> {
+        let deadline = pause.deadline;
         let about = |e: QmpError| e.about(&instance.name);
         let known = self.registry.known(instance).await?;
         let mut link = self.links.get(known.address()).await?;
@@ -231,25 +245,10 @@ impl<N: Nodes> Driver for QemuDriver<N> {
     }
 
     async fn release(&self, operation: &OperationId, instance: &Instance) -> Result<Option<Duration>> {
-        let left = pause::left(&self.settings.pauses(), operation.as_str());
-        let mut work = pin!(self.release_ours(operation, instance));
-        let done = match left {
-            None => work.await,
-            Some(left) => match timeout(left.saturating_sub(HAND_OVER), &mut work).await {
-                Ok(done) => done,
-                Err(_) => {
-                    self.guard.hand_over(operation.as_str()).await;
-                    work.await
-                }
-            },
-        };
-        if done.is_err() {
-            self.guard.hand_over(operation.as_str()).await;
-        }
-        done
+        self.guard.releasing(operation.as_str(), self.release_ours(operation, instance)).await
     }
 
-    async fn memory_begin(&self, instance: &Instance, out: &MemoryOut) -> Result<()> {
+    async fn memory_begin(&self, instance: &Instance, out: &MemoryOut, _: Progress<'_>) -> Result<()> {
         let known = self.registry.known(instance).await?;
         let mut link = self.links.get(known.address()).await?;
         let path = out.path.as_path();

@@ -1,0 +1,302 @@
+//! A domain's end and its beginning under Xen.
+//!
+//! ```text
+//!   end:    xl destroy every run of the domain -> gone from xenstore -> its QEMU is gone
+//!   start:  nothing runs -> mark "starting" -> xl restore [-p] IMAGE | xensnap-libxl create CONFIG [--paused] -> its answer is there -> Xen says so -> mark "done"
+//! ```
+//!
+//! What starts a domain outlives us, and writes down how it ended. The mark tells an agent that comes later whose start it finds: one that goes on is waited
+//! for, one that ended well is taken, what one that died has left is destroyed before the next try.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+use xensnap::contract::{ErrorKind, Start};
+use xensnap::wire::RawJson;
+
+use super::tools::doing;
+use super::{XenDriver, config, image, target};
+use crate::fault::point;
+use crate::host::nodes::Nodes;
+use crate::host::process::{self, Process};
+use crate::host::{HostError, Instance, Result, RunState, detached, files, pause};
+use crate::libxl::protocol::{Answer, Created, RunState as XenState, from_line};
+
+/// How long `xl destroy` may take: it scrubs the guest's memory.
+const DESTROY_MAX: Duration = Duration::from_secs(300);
+/// How long a QEMU may take to end after its domain.
+const QEMU_MAX: Duration = Duration::from_secs(20);
+/// How long a start may take beside reading its memory.
+const START_MAX: Duration = Duration::from_secs(300);
+/// How slowly memory may be read, in bytes a second.
+const READ_RATE_MIN: u64 = 8 << 20;
+/// How long no process of a start may be seen before it counts as ended.
+const ABSENT_MAX: Duration = Duration::from_secs(3);
+
+/// A start that was begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Mark {
+    /// What was to be started: config, memory image, paused.
+    what: (String, Option<String>, bool),
+    /// The file that says how it ended.
+    answer: PathBuf,
+    /// The run, once it is done.
+    run: Option<String>,
+}
+
+impl<N: Nodes> XenDriver<N> {
+    /// All runs of a domain.
+    async fn runs(&self, domain: Uuid) -> Result<Vec<Instance>> {
+        let mut found = Vec::new();
+        for domid in
+            self.nodes.list("/libxl").await?.iter().filter_map(|d| d.parse().ok()).filter(|d| *d != 0)
+        {
+            found.extend(self.at(domid).await?.filter(|i| i.uuid == domain));
+        }
+        Ok(found)
+    }
+
+    /// The names of all running domains but this one.
+    pub async fn other_names(&self, domain: Uuid) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for domid in self.nodes.list("/local/domain").await?.iter().filter_map(|d| d.parse().ok()) {
+            found.extend(self.at(domid).await?.filter(|i| i.uuid != domain).map(|i| i.name));
+        }
+        Ok(found)
+    }
+
+    /// Ends all runs of the domain, as a power cut does.
+    pub(super) async fn end_all(&self, domain: Uuid) -> Result<()> {
+        self.more_time(domain).await?;
+        for instance in self.runs(domain).await? {
+            let qemu = self.qemu(&instance).await.ok();
+            self.links.let_go(domain).await;
+            self.destroy(&instance).await?;
+            point("end_domain.ended").await?;
+            if let Some(qemu) = qemu.filter(|q| q.alive()) {
+                end_qemu(qemu).await?;
+            }
+        }
+        files::remove(&self.started_file(domain, "mark"))
+    }
+
+    /// A guest that we have paused to end it waits for no release: the guard is to wait as long as its end may take.
+    async fn more_time(&self, domain: Uuid) -> Result<()> {
+        let Some(held) = self.work(domain).await.held.clone() else { return Ok(()) };
+        let (folder, time) = (self.settings.pauses(), DESTROY_MAX + QEMU_MAX);
+        pause::extend(&folder, held.operation.as_str(), time)
+            .map_err(|e| files::failed("cannot write the pause into", &folder, &e))?;
+        self.guard.arm(held.operation.as_str(), time).await
+    }
+
+    async fn destroy(&self, instance: &Instance) -> Result<()> {
+        let said = self.tools.xl(&["destroy", &instance.domid.to_string()], DESTROY_MAX).await;
+        let until = Instant::now() + QEMU_MAX;
+        loop {
+            // What it said does not matter, but whether the domain is gone.
+            let here = self.at(instance.domid).await?.is_some_and(|now| now.uuid == instance.uuid);
+            if !here && self.tools.state(target(instance)).await.is_ok_and(|s| s.is_none()) {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                let words = said.err().map_or_else(|| "it is still there".to_owned(), |e| e.to_string());
+                let message = format!("domain {} could not be ended: {words}", instance.name);
+                return Err(HostError::new(ErrorKind::BackendFailed, message)
+                    .hint("xl destroy it by hand, and see what holds its memory (xl list shows it dying)"));
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    fn started_file(&self, domain: Uuid, ending: &str) -> PathBuf {
+        self.settings.started().join(format!("{domain}.{ending}"))
+    }
+
+    fn write_mark(&self, domain: Uuid, mark: &Mark) -> Result<()> {
+        let path = self.started_file(domain, "mark");
+        let written = serde_json::to_vec(mark)
+            .map_err(Into::into)
+            .and_then(|bytes| files::write_private(&path, &bytes));
+        written.map_err(|e| files::failed("cannot write the mark of a start,", &path, &e))
+    }
+
+    fn read_mark(&self, domain: Uuid) -> Option<Mark> {
+        serde_json::from_slice(&fs::read(self.started_file(domain, "mark")).ok()?).ok()
+    }
+
+    /// Starts the domain, or finishes a start that was begun.
+    pub(super) async fn start_one(&self, domain: Uuid, start: &Start) -> Result<Instance> {
+        let name = config::read(start.config.clone())?.config.name;
+        let what =
+            (start.config.as_str().to_owned(), start.memory.as_ref().map(ToString::to_string), start.paused);
+        let begun = self.read_mark(domain).filter(|m| m.what == what);
+        let running = self.runs(domain).await?;
+        match (&begun, running.as_slice()) {
+            (None, [other, ..]) => {
+                let message = format!(
+                    "domain {} runs already (domid {}), and was not started by this operation",
+                    other.name, other.domid
+                );
+                return Err(HostError::new(ErrorKind::DomainState, message).hint("end it, then ask again"));
+            }
+            (Some(mark), [one]) if mark.run.as_ref() == Some(&one.run) => {
+                return self.started(one, start).await;
+            }
+            (Some(mark), _) if mark.run.is_none() && goes_on(&mark.answer) => {
+                return self.finish(domain, &name, start, mark.clone()).await;
+            }
+            (Some(mark), [_]) if mark.run.is_none() && well(&mark.answer) => {
+                return self.finish(domain, &name, start, mark.clone()).await;
+            }
+            _ => {}
+        }
+        for left in running {
+            self.destroy(&left).await?; // of a try of ours that died
+        }
+        let answer = self.started_file(domain, &format!("{}.answer", pause::clock_ms()));
+        let mark = Mark { what, answer, run: None };
+        self.write_mark(domain, &mark)?;
+        self.begin(domain, start, &mark).await?;
+        point("start_domain.started").await?;
+        let done = self.finish(domain, &name, start, mark).await;
+        if done.is_err() {
+            for left in self.runs(domain).await? {
+                self.destroy(&left).await?;
+            }
+        }
+        done
+    }
+
+    /// Has a process of its own start it.
+    async fn begin(&self, domain: Uuid, start: &Start, mark: &Mark) -> Result<()> {
+        let text = |path: &Path| path.display().to_string();
+        let copy = self.started_file(domain, "json");
+        write_private(&copy, &start.config)?;
+        let log = self.started_file(domain, "log");
+        files::remove(&log)?;
+        let mut command = Vec::new();
+        if let Some(path) = &start.memory {
+            let file = files::open_memory(path.as_path())?;
+            let head = image::head(&mut &file)
+                .map_err(|e| HostError::new(ErrorKind::Changed, format!("the memory image {path}: {e}")))?;
+            command.extend([text(&self.settings.exe), "noted".into(), text(&mark.answer)]);
+            let other = config::moved(&head.config, &start.config)?;
+            if let Some(other) = &other {
+                write_private(&copy, other)?;
+                command.extend(["--config".into(), text(&copy), "--image".into(), path.to_string()]);
+            }
+            command.extend(["--".into(), text(&self.tools.xl), "restore".into()]);
+            command.extend(start.paused.then(|| "-p".into()));
+            command.push(other.map_or_else(|| path.to_string(), |_| "/dev/stdin".into()));
+        } else {
+            command.extend([text(&self.tools.libxl), "create".into(), text(&copy)]);
+            command.extend(["--answer".into(), text(&mark.answer)]);
+            command.extend(start.paused.then(|| "--paused".into()));
+        }
+        let unit = format!("xensnap-domain-{domain}-{}", pause::clock_ms());
+        detached::start_parent(&self.settings, &unit, &log, &command).await
+    }
+
+    /// Waits for the end of a start; sees that the domain is there.
+    async fn finish(&self, domain: Uuid, name: &str, start: &Start, mut mark: Mark) -> Result<Instance> {
+        let size = start.memory.as_ref().and_then(|m| fs::metadata(m.as_path()).ok()).map_or(0, |m| m.len());
+        let until = Instant::now() + START_MAX + Duration::from_secs(size / READ_RATE_MIN);
+        let mut seen = Instant::now();
+        while !mark.answer.exists() {
+            if goes_on(&mark.answer) {
+                seen = Instant::now();
+            }
+            if seen.elapsed() > ABSENT_MAX || Instant::now() >= until {
+                break;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        let log = self.started_file(domain, "log");
+        if !well(&mark.answer) {
+            let message = format!("domain {name} could not be started: {}", said(&mark.answer, &log));
+            return Err(
+                HostError::new(ErrorKind::BackendFailed, message).hint(format!("see {}", log.display()))
+            );
+        }
+        let runs = self.runs(domain).await?;
+        let [one] = runs.as_slice() else {
+            let message = format!("domain {name} was started, and {} runs of it are there", runs.len());
+            return Err(
+                HostError::new(ErrorKind::BackendFailed, message).hint(format!("see {}", log.display()))
+            );
+        };
+        let instance = self.started(one, start).await?;
+        mark.run = Some(one.run.clone());
+        self.write_mark(domain, &mark)?;
+        Ok(instance)
+    }
+
+    /// What Xen says of a domain that was started.
+    async fn started(&self, instance: &Instance, start: &Start) -> Result<Instance> {
+        let status = self.tools.state(target(instance)).await.map_err(|e| e.about(&instance.name))?;
+        let state = status.map(|s| s.state);
+        match state {
+            Some(XenState::Paused) if start.paused => {}
+            Some(XenState::Running) if !start.paused => {}
+            // Somebody may have done something to it meanwhile; but it was started.
+            Some(XenState::Running | XenState::Paused) => {}
+            _ => {
+                let word = state.map_or("gone", XenState::word);
+                let message = format!("domain {} was started, and is {word} now", instance.name);
+                return Err(HostError::new(ErrorKind::BackendFailed, message)
+                    .hint("another version of Xen may have written its memory: revert the disks only"));
+            }
+        }
+        Ok(Instance { state: state.map_or(RunState::Unknown, doing), ..instance.clone() })
+    }
+}
+
+/// Whether a process of this start is there.
+fn goes_on(answer: &Path) -> bool {
+    let answer = answer.display().to_string();
+    process::all().into_iter().any(|p| p.args().contains(&answer)) && !Path::new(&answer).exists()
+}
+
+/// Whether the start's answer says that it went well: `noted`'s exit code 0, or what `xensnap-libxl create` says of the domain.
+fn well(answer: &Path) -> bool {
+    let text = fs::read_to_string(answer).unwrap_or_default();
+    text.trim() == "0" || matches!(from_line::<Answer<Created>>(text.trim()), Ok(Answer::Ok(_)))
+}
+
+/// Why a start failed, in its own words.
+fn said(answer: &Path, log: &Path) -> String {
+    let text = fs::read_to_string(answer).unwrap_or_default();
+    if let Ok(Answer::Error(failure)) = from_line::<Answer<Created>>(text.trim()) {
+        return failure.message;
+    }
+    let log = fs::read(log).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let first = log.lines().find(|l| l.contains("error")).or_else(|| log.lines().last());
+    first.unwrap_or("it said nothing").to_owned()
+}
+
+fn write_private(path: &Path, config: &RawJson) -> Result<()> {
+    files::write_private(path, config.as_str().as_bytes())
+        .map_err(|e| files::failed("cannot prepare", path, &e))
+}
+
+/// Ends a QEMU whose domain is gone: it could still write to the images.
+async fn end_qemu(qemu: Process) -> Result<()> {
+    if qemu.gone_within(QEMU_MAX).await {
+        return Ok(());
+    }
+    qemu.signal(Signal::KILL);
+    if qemu.gone_within(QEMU_MAX).await {
+        return Ok(());
+    }
+    Err(HostError::new(
+        ErrorKind::BackendFailed,
+        format!("QEMU process {} does not end, not even by SIGKILL", qemu.pid),
+    )
+    .hint("it waits in the kernel, for a disk or a network file system: see what that waits for"))
+}

@@ -1,0 +1,233 @@
+//! A domain's memory: suspended into a file by libxl, or by `xl save -p` where that cannot be had.
+//!
+//! ```text
+//!   asked -> [live: pages flow, the guest runs] -> control/shutdown = "suspend" -> the guest answers ("") -> suspended -> the rest is written -> done
+//!              \-- no answer in time, cancelled, out of time: the saver's process group is killed; the release resumes or withdraws --/
+//! ```
+//!
+//! When this returns, the file is complete and the guest suspended (or paused, by xl): the disks' turn.
+
+use std::path::Path;
+use std::pin::pin;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::time::{Instant, sleep};
+use xensnap::contract::{ErrorKind, MemoryOut};
+
+use super::tools::{PATH, ToolError};
+use super::{Held, Work, XenDriver, image, release, target};
+use crate::fault::point;
+use crate::host::nodes::Nodes;
+use crate::host::process::Process;
+use crate::host::{HostError, Instance, Progress, Result, files};
+use crate::libxl::protocol::{Request, RunState as XenState, Suspend, Suspended};
+
+/// How long a guest may take to answer the request to suspend. libxl itself waits for a minute.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// How often a save is looked at.
+const POLL: Duration = Duration::from_millis(100);
+/// What of a pause's time is left for its release.
+const RESERVE: Duration = Duration::from_secs(5);
+
+/// Watches a save while it goes on.
+struct Looker<'a> {
+    out: &'a MemoryOut,
+    begun: Instant,
+    until: Instant,
+    /// When the guest was asked to suspend, by what xenstore shows.
+    asked_at: Option<Instant>,
+    answered: bool,
+}
+
+impl<N: Nodes> XenDriver<N> {
+    /// Saves the domain's memory; it is suspended afterwards.
+    pub(super) async fn save(
+        &self,
+        instance: &Instance,
+        out: &MemoryOut,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        let path = out.path.as_path();
+        let mut work = self.work(instance.uuid).await;
+        if work.saved.as_deref() == Some(path) {
+            return Ok(()); // by an earlier try
+        }
+        let Some(held) = work.held.clone() else {
+            let message = format!("domain {}: nobody watches over its suspend", instance.name);
+            return Err(HostError::new(ErrorKind::Internal, message));
+        };
+        let file = files::open_memory(path)?;
+        files::empty_memory(&file).map_err(|e| files::failed("cannot empty the memory image", path, &e))?;
+        drop(file);
+        point("memory_begin.before").await?;
+        let mut looker =
+            Looker { out, begun: Instant::now(), until: held.until, asked_at: None, answered: false };
+        match work.saver {
+            Some(saver) => self.by_libxl(&mut work, saver, instance, &mut looker, progress).await?,
+            None => self.by_xl(instance, &mut looker, progress).await?,
+        }
+        let since = looker.asked_at.unwrap_or(if out.live { Instant::now() } else { looker.begun });
+        work.held = Some(Held { since, ..held });
+        work.saved = Some(path.to_owned());
+        point("memory_begin.after").await
+    }
+
+    async fn by_libxl(
+        &self,
+        work: &mut Work,
+        saver: Process,
+        instance: &Instance,
+        looker: &mut Looker<'_>,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        let Some(mut hand) = work.hand.take().filter(|h| h.usable() && h.process == saver) else {
+            let message = format!("domain {}: the process that was to save it has ended", instance.name);
+            return Err(
+                HostError::new(ErrorKind::BackendFailed, message).hint("see libxl.log in the run folder")
+            );
+        };
+        let file = looker.out.path.as_path().to_owned();
+        let request = Request::Suspend(Suspend { target: target(instance), file, live: looker.out.live });
+        let done =
+            self.looking(hand.ask::<Suspended>(&request, looker.until), looker, instance, progress).await;
+        let error = match done {
+            Ok(Ok(_)) => {
+                work.hand = Some(hand);
+                return Ok(());
+            }
+            Ok(Err(ToolError::Failure(f))) => {
+                work.hand = Some(hand);
+                return Err(super::tools::failed(&f, &instance.name));
+            }
+            Ok(Err(e)) => e.about(&instance.name),
+            Err(e) => e,
+        };
+        release::end_group(saver).await?; // whatever it is at
+        Err(error)
+    }
+
+    /// `xl save -p`: it resumes the guest at its end, and leaves it paused.
+    async fn by_xl(
+        &self,
+        instance: &Instance,
+        looker: &mut Looker<'_>,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        let failed = |why: String| {
+            HostError::new(ErrorKind::BackendFailed, format!("domain {}: xl save: {why}", instance.name))
+        };
+        #[expect(clippy::disallowed_methods, reason = "the host is where processes are started")]
+        let mut command = Command::new(&self.tools.xl);
+        command.args(["save", "-p", &instance.domid.to_string()]).arg(looker.out.path.as_path());
+        command.env("PATH", PATH).current_dir("/").process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let child = command.spawn().map_err(|e| failed(e.to_string()))?;
+        let leader = child.id().and_then(Process::of);
+        let done = self.looking(child.wait_with_output(), looker, instance, progress).await;
+        let error = match done {
+            Ok(Ok(out)) => {
+                let status = self.tools.state(target(instance)).await.map_err(|e| e.about(&instance.name))?;
+                // Its exit code tells nothing of the pause: Xen does.
+                if status.is_some_and(|s| s.state == XenState::Paused) && out.status.success() {
+                    return Ok(());
+                }
+                let words = String::from_utf8_lossy(&out.stderr);
+                let last = words
+                    .lines()
+                    .rfind(|l| !l.trim().is_empty())
+                    .unwrap_or("the guest is not paused")
+                    .to_owned();
+                return Err(failed(last));
+            }
+            Ok(Err(e)) => failed(e.to_string()),
+            Err(e) => e,
+        };
+        if let Some(leader) = leader {
+            release::end_group(leader).await?;
+        }
+        Err(error)
+    }
+
+    /// Waits for a save, looking at it; an error when it has to be broken off.
+    async fn looking<T>(
+        &self,
+        save: impl Future<Output = T>,
+        looker: &mut Looker<'_>,
+        instance: &Instance,
+        progress: Progress<'_>,
+    ) -> Result<T> {
+        let mut save = pin!(save);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut save => return Ok(done),
+                () = sleep(POLL) => self.look(looker, instance, progress).await?,
+            }
+        }
+    }
+
+    /// One look; an error when the save has to be broken off.
+    async fn look(&self, looker: &mut Looker<'_>, instance: &Instance, progress: Progress<'_>) -> Result<()> {
+        let name = &instance.name;
+        let size = std::fs::metadata(looker.out.path.as_path()).map_or(0, |m| m.len());
+        if progress(size.min(looker.out.ram), looker.out.ram).is_break() {
+            let message = format!("domain {name}: the save of its memory was cancelled");
+            return Err(HostError::new(ErrorKind::Cancelled, message));
+        }
+        if Instant::now() + RESERVE >= looker.until {
+            let message = format!("domain {name}: its memory was not saved in time");
+            return Err(HostError::new(ErrorKind::BackendFailed, message)
+                .hint("is the storage slow? pause_grace_s in the configuration gives more time"));
+        }
+        if looker.answered {
+            return Ok(());
+        }
+        let path = format!("/local/domain/{}/control/shutdown", instance.domid);
+        let word = self.nodes.read(&path).await.ok().flatten().unwrap_or_default();
+        match (word.as_str(), looker.asked_at) {
+            ("suspend", None) => looker.asked_at = Some(Instant::now()),
+            ("suspend", Some(at)) if at.elapsed() > ANSWER_MAX => {
+                let message =
+                    format!("domain {name} does not answer a suspend: its kernel hangs, or knows none");
+                return Err(HostError::new(ErrorKind::DomainState, message)
+                    .hint("--memory none leaves memory out of the snapshot"));
+            }
+            ("suspend", Some(_)) | (_, None) => {}
+            (_, Some(_)) => looker.answered = true,
+        }
+        Ok(())
+    }
+
+    /// Breaks a save off, if one goes on. The guest's state is the release's.
+    pub(super) async fn cancel(&self, instance: &Instance) -> Result<()> {
+        let mut work = self.work(instance.uuid).await;
+        match work.saver {
+            Some(saver) if work.hand.as_ref().is_none_or(|h| !h.usable()) => {
+                work.hand = None;
+                release::end_group(saver).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Checks that the image is whole, gives back what was reserved beyond its end; returns its size in bytes.
+pub(super) async fn complete(out: &MemoryOut) -> Result<u64> {
+    let path = out.path.as_path().to_owned();
+    let checked = tokio::task::spawn_blocking(move || check(&path)).await;
+    let size =
+        checked.map_err(|e| HostError::new(ErrorKind::Internal, format!("a file task ended: {e}")))??;
+    point("memory_complete.after").await?;
+    Ok(size)
+}
+
+fn check(path: &Path) -> Result<u64> {
+    let file = files::open_memory(path)?;
+    image::check(&file).map_err(|e| {
+        let message = format!("the memory image {}: {e}", path.display());
+        HostError::new(ErrorKind::BackendFailed, message)
+    })?;
+    files::end_memory(path)
+}

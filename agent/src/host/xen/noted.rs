@@ -1,0 +1,99 @@
+//! `xensnapd noted ANSWER [--config FILE --image FILE] PROGRAM ARGUMENT..`: runs a program to its end and writes down its exit code, for an agent that may have
+//! been restarted meanwhile. With an image, the program reads that from its standard input, with another config in its head.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use super::image;
+use crate::host::files;
+
+/// What to run.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Noted {
+    /// The file that takes the exit code.
+    pub answer: PathBuf,
+    /// A config for the head of the image.
+    #[arg(long, requires = "image")]
+    pub config: Option<PathBuf>,
+    /// A save file of Xen, for the program's standard input.
+    #[arg(long, requires = "config")]
+    pub image: Option<PathBuf>,
+    /// The program and its arguments.
+    #[arg(trailing_var_arg = true, required = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+}
+
+/// Runs it.
+pub fn main(noted: &Noted) -> ExitCode {
+    let code = match run(noted) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("error: {e}");
+            127
+        }
+    };
+    match files::write_private(&noted.answer, format!("{code}\n").as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {}: {e}", noted.answer.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(noted: &Noted) -> io::Result<i32> {
+    let [program, args @ ..] = noted.command.as_slice() else { return Err(io::Error::other("no program")) };
+    #[expect(clippy::disallowed_methods, reason = "the host is where processes are started")]
+    let mut command = Command::new(program);
+    command.args(args).env("PATH", super::tools::PATH);
+    let (Some(config), Some(path)) = (&noted.config, &noted.image) else {
+        return Ok(code(command.stdin(Stdio::null()).status()?));
+    };
+    let (head, mut stream) = open(config, path)?;
+    let mut child = command.stdin(Stdio::piped()).spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ends before it has read all says itself why.
+        let _ = stdin.write_all(&head).and_then(|()| io::copy(&mut stream, &mut stdin));
+    }
+    Ok(code(child.wait()?))
+}
+
+/// The head with that config, and the image's stream.
+fn open(config: &Path, path: &Path) -> io::Result<(Vec<u8>, File)> {
+    let head = image::head_of(&std::fs::read_to_string(config)?).map_err(io::Error::other)?;
+    let mut file = File::open(path)?;
+    image::head(&mut file).map_err(io::Error::other)?;
+    Ok((head, file))
+}
+
+fn code(status: std::process::ExitStatus) -> i32 {
+    status.code().unwrap_or(126) // ended by a signal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_gets_the_stream_under_another_head_and_its_code_is_written_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let write = |name: &str, bytes: &[u8]| File::create(path(name)).unwrap().write_all(bytes).unwrap();
+        write("image", &[image::head_of("{\"old\":1}").unwrap(), b"the stream".to_vec()].concat());
+        write("config", b"{\"new\":true}");
+        let script = format!("cat > {}; exit 3", path("read").display());
+        let noted = Noted {
+            answer: path("answer"),
+            config: Some(path("config")),
+            image: Some(path("image")),
+            command: ["/bin/sh", "-c", &script].map(OsString::from).into(),
+        };
+        assert_eq!(main(&noted), ExitCode::SUCCESS);
+        assert_eq!(std::fs::read_to_string(path("answer")).unwrap(), "3\n");
+        let read = std::fs::read(path("read")).unwrap();
+        assert_eq!(read, [image::head_of("{\"new\":true}").unwrap(), b"the stream".to_vec()].concat());
+    }
+}

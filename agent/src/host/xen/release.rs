@@ -1,0 +1,177 @@
+//! Letting a domain under Xen go on, by whoever finds its pause: the agent, the guard, `release-leftovers`.
+//!
+//! ```text
+//!   xen_pause     paused --unpause--> runs
+//!   xen_suspend   [still being saved: its process group is killed, the request to suspend is withdrawn]
+//!                 suspended --resume--> runs        runs already: nothing to do
+//! ```
+//!
+//! Xen counts pauses: ours is taken back once, an administrator's stays. A resume leaves it alone too.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+use xensnap::contract::ErrorKind;
+use xensnap::xenstore::{Connection, Options};
+
+use super::tools::Tools;
+use crate::host::pause::{Pause, Released};
+use crate::host::process::{self, Process};
+use crate::host::settings::Settings;
+use crate::host::{HostError, Result, detached, pause};
+use crate::libxl::protocol::{RunState, Target};
+
+/// What a guest that has read its request to suspend just before that was withdrawn may take to follow it.
+const FOLLOWS_MAX: Duration = Duration::from_secs(3);
+/// How long killed processes may take to be gone.
+const KILLED_MAX: Duration = Duration::from_secs(10);
+
+/// How a domain under Xen is held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Its domid.
+    pub domid: u32,
+    /// Whether it is suspended, for its memory to be saved; else it is paused.
+    pub suspended: bool,
+    /// Who saves it: a [`Process`], the leader of its group.
+    pub saver: Option<String>,
+    /// The programs that release it.
+    pub tools: Tools,
+    /// Whether its monitor ends with a suspend, so that another must take its place.
+    pub watch: bool,
+    /// The agent's folder of run-time files.
+    pub run_dir: PathBuf,
+}
+
+impl Hold {
+    fn target(&self, uuid: Uuid) -> Target {
+        Target { domid: self.domid, uuid }
+    }
+}
+
+/// Lets the guest go on.
+///
+/// # Errors
+/// When it may still be held.
+pub async fn release(pause: &Pause, hold: &Hold, deadline: Instant) -> Result<Released> {
+    let target = hold.target(pause.domain);
+    let killed = hold.suspended && end_saver(hold, &pause.operation).await?;
+    let mut withdrawn = killed.then(Instant::now);
+    loop {
+        if withdrawn.is_some() && withdraw(hold.domid).await {
+            withdrawn = Some(Instant::now());
+        }
+        let status = hold.tools.state(target).await.map_err(|e| e.about(&pause.name))?;
+        let Some(status) = status else { return Ok(Released::Gone) };
+        let done = match status.state {
+            RunState::Suspended if hold.suspended => hold.tools.resume(target).await,
+            // `xl save -p` has resumed it already, and left it paused
+            RunState::Paused if !hold.suspended || hold.saver_is_xl() => hold.tools.unpause(target).await,
+            RunState::Running if withdrawn.is_some_and(|at| at.elapsed() < FOLLOWS_MAX) => {
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+            _ => return Ok(Released::NotHeld),
+        };
+        match done {
+            Ok(()) => return Ok(Released::WentOn),
+            Err(e) if Instant::now() >= deadline => return Err(e.about(&pause.name)),
+            Err(_) => sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+impl Hold {
+    fn saver_is_xl(&self) -> bool {
+        self.saver.is_none()
+    }
+}
+
+/// Ends what still saves the domain; returns whether there was something to end.
+async fn end_saver(hold: &Hold, operation: &str) -> Result<bool> {
+    let leader: Option<Process> = hold.saver.as_ref().and_then(|s| s.parse().ok());
+    let file = format!("{operation}.save");
+    let saves = |p: &Process| match leader {
+        Some(leader) => p.group() == Some(leader.pid) && is_ours(*p),
+        None => p.args().iter().any(|a| a.ends_with(&file)) && is_ours(*p),
+    };
+    kill(process::all().into_iter().filter(saves).collect()).await
+}
+
+/// Kills the group that a saver leads; returns whether there was something to end.
+///
+/// # Errors
+/// When it does not end.
+pub async fn end_group(leader: Process) -> Result<bool> {
+    kill(process::all().into_iter().filter(|p| p.group() == Some(leader.pid) && is_ours(*p)).collect()).await
+}
+
+async fn kill(found: Vec<Process>) -> Result<bool> {
+    for process in &found {
+        process.signal(Signal::KILL);
+    }
+    for process in &found {
+        if !process.gone_within(KILLED_MAX).await {
+            let message =
+                format!("process {}, which saves a guest, does not end, not even by SIGKILL", process.pid);
+            return Err(HostError::new(ErrorKind::BackendFailed, message).hint(
+                "it waits in the kernel, for a disk or a network file system: see what that waits for",
+            ));
+        }
+    }
+    Ok(!found.is_empty())
+}
+
+/// Whether it is one of the programs that save: a process id alone may have been used again.
+fn is_ours(process: Process) -> bool {
+    let name = fs::read_to_string(format!("/proc/{}/comm", process.pid)).unwrap_or_default();
+    ["xensnap-libxl", "libxl-save-help", "xl"].contains(&name.trim())
+}
+
+/// Takes back a request to suspend that the guest has not answered yet; returns whether there was one. libxl does it so too.
+pub async fn withdraw(domid: u32) -> bool {
+    let Ok(xs) = Connection::connect(&Options::default()).await else { return false };
+    let path = format!("/local/domain/{domid}/control/shutdown");
+    match xs.read(&path).await {
+        Ok(word) if word == b"suspend" => xs.write(&path, b"").await.is_ok(),
+        _ => false,
+    }
+}
+
+/// The same by a releaser that is not the agent.
+pub async fn watch_after(pause: &Pause, hold: &Hold) {
+    let started = match Settings::usual() {
+        Ok(usual) => {
+            watch(
+                &Settings { run_dir: hold.run_dir.clone(), ..usual },
+                &hold.tools,
+                hold.target(pause.domain),
+            )
+            .await
+        }
+        Err(e) => Err(HostError::new(ErrorKind::Internal, e.to_string())),
+    };
+    if let Err(e) = started {
+        eprintln!("xensnapd: domain {} has no monitor: {e}", pause.name);
+    }
+}
+
+/// Has a monitor watch over the domain, in the place of xl's, which ended with the suspend. One that is not needed ends by itself.
+///
+/// # Errors
+/// When it cannot be started.
+pub async fn watch(settings: &Settings, tools: &Tools, target: Target) -> Result<()> {
+    let command = [
+        tools.libxl.display().to_string(),
+        "watch".into(),
+        target.domid.to_string(),
+        target.uuid.to_string(),
+    ];
+    let unit = format!("xensnap-watch-{}-{}", target.domid, pause::clock_ms());
+    detached::start_parent(settings, &unit, &settings.run_dir.join("watch.log"), &command).await
+}
