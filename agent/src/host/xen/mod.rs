@@ -57,6 +57,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 const REQUEST_MAX: Duration = Duration::from_secs(60);
 /// For how long a host's lack of libxl is believed.
 const NO_LIBXL: Duration = Duration::from_secs(60);
+/// A device that is in use (`XenbusStateConnected` in Xen's public/io/xenbus.h).
+const CONNECTED: &str = "4";
 /// How long a pause's lock may be waited for: somebody else is releasing then.
 const LOCK_MAX: Duration = Duration::from_secs(60);
 
@@ -375,6 +377,18 @@ impl<N: Nodes> XenDriver<N> {
         self.info().await.map(drop).map_err(|why| format!("libxl cannot be had on this host: {why}"))
     }
 
+    /// Whether the guest drives one of its disks: then its kernel is up, as far as xenstore shows. (It says so in `control/feature-suspend` too, but only once:
+    /// a restored guest has that no more.) The nodes are the guest's: it can only fool itself.
+    async fn drives(&self, domid: u32) -> Result<bool> {
+        let folder = format!("/local/domain/{domid}/device/vbd");
+        for disk in self.nodes.list(&folder).await? {
+            if self.nodes.read(&format!("{folder}/{disk}/state")).await?.as_deref() == Some(CONNECTED) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether an operation has suspended the domain: then an HVM guest's QEMU has let go of its images, until `cont`.
     async fn suspended(&self, domain: Uuid) -> bool {
         self.work(domain).await.saved.is_some()
@@ -446,11 +460,7 @@ impl<N: Nodes> Driver for XenDriver<N> {
         };
         let info = self.info().await;
         let writer = self.reader().await.unwrap_or_else(|| "Xen".into());
-        let answers = self
-            .nodes
-            .read(&format!("/local/domain/{}/control/feature-suspend", instance.domid))
-            .await?
-            .is_some_and(|v| v == "1");
+        let answers = read.guest == Guest::Hvm || self.drives(instance.domid).await?;
         let cannot = if read.passthrough {
             Some("it has devices of the host (PCI passthrough), which libxl cannot save".to_owned())
         } else if status.paused && status.state != XenState::Suspended {
@@ -458,8 +468,8 @@ impl<N: Nodes> Driver for XenDriver<N> {
                 "it is paused, and Xen's toolstack saves no paused guest: let it go on first (xl unpause)"
                     .to_owned(),
             )
-        } else if !answers && read.guest != Guest::Hvm {
-            Some("its kernel does not say that it answers a suspend (control/feature-suspend): it may still be booting".to_owned())
+        } else if !answers {
+            Some("none of its devices is connected: its kernel may still be booting, or hang, and would not answer a suspend".to_owned())
         } else {
             None
         };
