@@ -209,7 +209,7 @@ fn serve_one(open: impl Fn() -> Result<Libxl, Failure>, socket: &Path) -> ExitCo
     };
     match open() {
         Ok(xl) => {
-            serve::serve(&xl, &client);
+            serve::serve(xl, &open, &client);
             ExitCode::SUCCESS
         }
         Err(failure) => {

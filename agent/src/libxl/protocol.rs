@@ -15,11 +15,14 @@
 //!   the `Status` in an answer is what Xen says then, whatever return codes said.
 //!
 //! How to start the long ones: each wants a session (or process group) of its own, and what it starts has to outlive it. `create` starts the guest's QEMU as its
-//! child: under systemd its unit needs `KillMode=process`, or the end of the monitor takes the QEMU with it. `serve` starts `libxl-save-helper`: to break a save
+//! child, and so does `watch` when it restarts a guest: under systemd their units need `KillMode=process`, or the end of the monitor takes the QEMU with it. `serve` starts `libxl-save-helper`: to break a save
 //! off, kill the process *group* of [`Hello::pid`] with SIGKILL, then run the one-shot `resume`, which also does for a guest that was never suspended.
 //!
 //! `serve` handles one request at a time and does not look at its socket meanwhile: when the agent dies, a suspend goes on to its end, and then the program ends
 //! and leaves the guest suspended. Resuming it is the guard's.
+//!
+//! Before a domain's run is ended by somebody who wants it to stay ended (a revert), end its monitor: `lock::holder` names the process. A monitor that is about to
+//! restart its guest does not know of the revert otherwise. All commands of one agent need the same `--run`.
 
 use std::path::PathBuf;
 

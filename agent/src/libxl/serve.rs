@@ -53,10 +53,11 @@ pub fn accept(socket: &Path) -> Result<UnixStream, Failure> {
     accepted
 }
 
-/// Greets the client and does what it asks for, until it goes.
-pub fn serve(stack: &impl Toolstack, client: &UnixStream) {
+/// Greets the client and does what it asks for, until it goes. `open` makes another toolstack of the same host: one whose verb has failed may have lost xenstored, which
+/// libxl never finds again by itself.
+pub fn serve<T: Toolstack>(mut stack: T, open: impl Fn() -> Result<T, Failure>, client: &UnixStream) {
     let hello = Hello { protocol: PROTOCOL, pid: std::process::id(), info: stack.info().clone() };
-    if !send(client, &Answer::Ok(hello)) {
+    if send(client, &Answer::Ok(hello)) != Sent::Done {
         return;
     }
     let mut lines = BufReader::new(client);
@@ -77,8 +78,13 @@ pub fn serve(stack: &impl Toolstack, client: &UnixStream) {
             }
         }
         say(&format!("asked: {}", line.trim_end()));
-        if !answer(stack, client, &line) {
-            return; // the agent has gone; what is to be done with the guest is its guard's to say
+        match answer(&stack, client, &line) {
+            Sent::Done => {}
+            Sent::LibxlFailed => match open() {
+                Ok(another) => stack = another,
+                Err(e) => say(&format!("libxl could not be opened anew: {e}")),
+            },
+            Sent::ClientGone => return, // the agent has gone; what is to be done with the guest is its guard's to say
         }
     }
 }
@@ -88,7 +94,15 @@ pub fn refuse(client: &UnixStream, failure: Failure) {
     send(client, &Answer::<()>::Error(failure));
 }
 
-fn answer(stack: &impl Toolstack, client: &UnixStream, line: &str) -> bool {
+/// What became of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Done,
+    LibxlFailed,
+    ClientGone,
+}
+
+fn answer(stack: &impl Toolstack, client: &UnixStream, line: &str) -> Sent {
     let request = match from_line(line) {
         Ok(request) => request,
         Err(e) => {
@@ -106,23 +120,109 @@ fn answer(stack: &impl Toolstack, client: &UnixStream, line: &str) -> bool {
     }
 }
 
-/// Whether the line went out.
-fn send<T: Serialize>(mut client: &UnixStream, answer: &Answer<T>) -> bool {
+fn send<T: Serialize>(mut client: &UnixStream, answer: &Answer<T>) -> Sent {
     let line = match to_line(answer) {
         Ok(line) => line,
         Err(e) => {
             say(&format!("an answer cannot be written: {e}"));
-            return false;
+            return Sent::ClientGone;
         }
     };
     if let Answer::Error(failure) = answer {
         say(&format!("failed: {failure}"));
     }
-    match client.write_all(line.as_bytes()) {
-        Ok(()) => true,
-        Err(e) => {
+    match (client.write_all(line.as_bytes()), answer) {
+        (Ok(()), Answer::Error(Failure { kind: FailureKind::Libxl, .. })) => Sent::LibxlFailed,
+        (Ok(()), _) => Sent::Done,
+        (Err(e), _) => {
             say(&format!("the client does not take the answer: {e}"));
-            false
+            Sent::ClientGone
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use uuid::Uuid;
+
+    use super::super::fake::Fake;
+    use super::super::protocol::{Resumed, RunState, Status, Suspended, Target};
+    use super::*;
+
+    /// Serves these lines; the answers' lines.
+    fn served(fake: Fake, lines: &str) -> (Vec<String>, u32) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (&ours).write_all(lines.as_bytes()).unwrap();
+        ours.shutdown(std::net::Shutdown::Write).unwrap();
+        let opened = Cell::new(0);
+        let again = || {
+            opened.set(opened.get() + 1);
+            let another = Fake::new();
+            another.add(5, Uuid::from_u128(7), "web", "");
+            Ok(another)
+        };
+        serve(fake, again, &theirs);
+        drop(theirs);
+        let answers = BufReader::new(ours).lines().map(Result::unwrap).collect();
+        (answers, opened.get())
+    }
+
+    #[test]
+    fn a_save_by_lines_and_the_end_with_the_client() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("m.save");
+        std::fs::File::create(&file).unwrap().set_permissions(PermissionsExt::from_mode(0o600)).unwrap();
+        let fake = Fake::new();
+        let target = fake.add(5, Uuid::from_u128(7), "web", "\"on_reboot\": \"restart\"");
+        let request = |verb: &str, more: &str| {
+            format!("{{\"do\":\"{verb}\",\"domid\":5,\"uuid\":\"{}\"{more}}}\n", target.uuid)
+        };
+        let suspend = request("suspend", &format!(",\"file\":\"{}\",\"live\":false", file.display()));
+        let lines = [
+            suspend.as_str(),
+            &request("pause", ""),
+            &request("resume", ""),
+            "no request\n",
+            &request("state", ""),
+        ]
+        .concat();
+        let (answers, opened) = served(fake, &lines);
+        assert_eq!(opened, 0);
+        let hello: Answer<Hello> = from_line(&answers[0]).unwrap();
+        assert_eq!(hello.into_result().unwrap().pid, std::process::id());
+        let saved = from_line::<Answer<Suspended>>(&answers[1]).unwrap().into_result().unwrap();
+        assert_eq!(saved.status.state, RunState::Suspended);
+        let head = super::super::savefile::read(std::fs::File::open(&file).unwrap()).unwrap();
+        assert_eq!(saved.bytes, head.bytes + "stream".len() as u64);
+        assert!(head.config.contains("on_reboot"));
+        let kind = |line: &str| from_line::<Answer<Status>>(line).unwrap().into_result().map_err(|f| f.kind);
+        assert_eq!(kind(&answers[2]), Err(FailureKind::WrongState));
+        assert!(from_line::<Answer<Resumed>>(&answers[3]).unwrap().into_result().unwrap().was_suspended);
+        assert_eq!(kind(&answers[4]), Err(FailureKind::BadRequest));
+        assert_eq!(kind(&answers[5]).unwrap().state, RunState::Running);
+        assert_eq!(answers.len(), 6);
+    }
+
+    #[test]
+    fn libxl_is_opened_anew_after_it_has_failed() {
+        let fake = Fake::new();
+        let target = fake.add(5, Uuid::from_u128(7), "web", "");
+        fake.fails.borrow_mut().push("pause");
+        let pause = to_line(&Request::Pause(target)).unwrap();
+        let state = to_line(&Request::State(Target { domid: 6, ..target })).unwrap();
+        let (answers, opened) = served(fake, &[pause.as_str(), &pause, &state].concat());
+        assert_eq!(opened, 1, "not after other failures");
+        let results = answers.iter().skip(1).map(|l| from_line::<Answer<Status>>(l).unwrap().into_result());
+        let kinds: Vec<_> = results.map(|r| r.map(|s| s.state).map_err(|f| f.kind)).collect();
+        assert_eq!(kinds, [Err(FailureKind::Libxl), Ok(RunState::Paused), Err(FailureKind::Gone)]);
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_refused() {
+        let (answers, _) = served(Fake::new(), "{\"do\":");
+        assert_eq!(answers.len(), 2);
+        assert!(answers[1].contains("bad_request"));
     }
 }

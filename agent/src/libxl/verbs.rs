@@ -233,3 +233,7 @@ pub fn create(stack: &impl Toolstack, config: &str, paused: bool) -> Result<Crea
     }
     Ok(Created { status, name, monitor: None })
 }
+
+#[cfg(test)]
+#[path = "verbs_tests.rs"]
+mod tests;
