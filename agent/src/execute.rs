@@ -11,7 +11,7 @@
 //! - A step is repeated or undone by looking at the world, not by trusting what was answered; the journal says how far the operation certainly was.
 //! - The guest is released before anything else is undone.
 //! - After a crash: an entry in `forward` goes on only when the journal holds that the disks have answered (its `done` is past `disks_create` and the guest's
-//!   release); otherwise back. An entry in `no_return` goes forward.
+//!   release) and they still hold what they made; otherwise back. An entry in `no_return` goes forward.
 //! - What a commit in the middle of a plan has made stays.
 //!
 //! Owner of an entry: the task that carries its operation out.
@@ -173,8 +173,15 @@ impl<H: Host> Executor<H> {
             }
         }
         entry.done += 1;
-        if journalled_after(&step.act, entry) {
-            self.journal.advance(entry).await.inspect_err(|_| entry.done -= 1)?;
+        if journalled_after(&step.act, entry)
+            && let Err(e) = self.journal.advance(entry).await
+        {
+            if !bound {
+                entry.done -= 1;
+                return Err(e);
+            }
+            // The domain is ended: it is brought back first. The journal is behind then, and a recovery repeats what was done.
+            ticket.trouble(&e);
         }
         Ok(())
     }
@@ -269,22 +276,26 @@ impl<H: Host> Executor<H> {
                 // QEMU refuses to go on while it finishes a migration.
                 let _ = self.host.memory_cancel(i).await;
             }
-            let released = self.again(ticket, || self.host.release(&entry.id, i)).await;
+            let released = self.again(ticket, self.patience.tries, || self.host.release(&entry.id, i)).await;
             if let (Ok(Some(paused)), true) = (&released, entry.facts.pause.is_none()) {
                 entry.facts.pause = Some(*paused);
             }
         }
         entry.state = JournalState::Back;
         entry.facts.error = Some(error.clone().into());
-        // A store that cannot be written is no reason to leave tags behind: the steps are undone all the same, and the entry is settled at the next start.
+        // A store that cannot be written is no reason to leave tags behind: the steps are undone all the same, and the entry is settled at the next start,
+        // which undoes again what could not be undone at once.
         let journalled = self.journal.advance(&entry).await;
         let _ = fault::point("back.journalled").await;
+        let tries = if journalled.is_ok() { self.patience.tries } else { 0 };
         let mut left = Vec::new();
         for (i, step) in begun.iter().enumerate().rev() {
             if matches!(step.act, StepAct::Commit(_)) && i < entry.done as usize {
                 break;
             }
-            if let Err(e) = self.again(ticket, || self.undo(&entry, &step.act, instance.as_ref())).await {
+            if let Err(e) =
+                self.again(ticket, tries, || self.undo(&entry, &step.act, instance.as_ref())).await
+            {
                 left.push(e.message);
             }
         }
@@ -331,7 +342,12 @@ impl<H: Host> Executor<H> {
     }
 
     /// Tries again: as long as it takes while QEMU does not answer (it answers or it dies), else a bounded number of times.
-    async fn again<T, F>(&self, ticket: &Ticket, mut verb: impl FnMut() -> F) -> Result<T, HostError>
+    async fn again<T, F>(
+        &self,
+        ticket: &Ticket,
+        most: u32,
+        mut verb: impl FnMut() -> F,
+    ) -> Result<T, HostError>
     where
         F: Future<Output = Result<T, HostError>>,
     {
@@ -347,7 +363,7 @@ impl<H: Host> Executor<H> {
                 ErrorKind::QmpUnavailable => {}
                 _ => tries += 1,
             }
-            if tries > self.patience.tries || error.kind == ErrorKind::Changed {
+            if tries > most || error.kind == ErrorKind::Changed {
                 return Err(error);
             }
             ticket.trouble(&error);
@@ -392,6 +408,19 @@ impl<H: Host> Executor<H> {
         }
     }
 
+    /// Whether what the disks have answered is still there: an agent whose store took no writes any more may have taken it back without a word in the journal.
+    async fn kept(&self, entry: &JournalEntry, plan: &Plan) -> bool {
+        for step in &plan.steps {
+            if let StepAct::DisksCreate(made) = &step.act
+                && let Err(e) = self.host.disks_verify(entry.domain.unwrap_or_default(), &made.disks).await
+            {
+                crate::log::line(&format!("operation {}: it is taken back: {e}", entry.id.as_str()));
+                return false;
+            }
+        }
+        true
+    }
+
     /// Commits that an operation has failed or was cancelled.
     async fn failed(&self, entry: JournalEntry, error: HostError) -> Settled {
         let mut ended = entry.clone();
@@ -433,7 +462,9 @@ impl<H: Host> Executor<H> {
                 }
                 self.run(entry, instance, ticket).await
             }
-            JournalState::Forward if answered(&plan, entry.done as usize) => {
+            JournalState::Forward
+                if answered(&plan, entry.done as usize) && self.kept(&entry, &plan).await =>
+            {
                 let instance = instance.filter(same);
                 self.run(entry, instance, ticket).await
             }

@@ -177,6 +177,16 @@ impl Outbox {
         self.put(Key::Agent, |b| b.agent = Some(status));
     }
 
+    /// Shows the agent soon: what changes often is not written each time.
+    pub fn agent_soon(&self, status: AgentStatus) {
+        {
+            let mut board = self.board();
+            board.agent = Some(status);
+            board.dirty.insert(Key::Agent);
+        }
+        self.soon.notify_one();
+    }
+
     /// Forgets operations that ended long ago, or before the newest 256.
     pub fn expire(&self, now: Timestamp) {
         let mut gone = Vec::new();

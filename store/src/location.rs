@@ -19,7 +19,7 @@
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::StatVfsMountFlags;
+use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
 use uuid::Uuid;
 
 use crate::error::{Result, StoreError};
@@ -204,9 +204,12 @@ pub(crate) fn medium(dir: &Path) -> Result<Medium> {
     Ok(medium_of(stat.f_type.cast_unsigned()))
 }
 
-/// Whether the file system under a path takes no writes. Not known counts as no.
-pub(crate) fn is_read_only(path: &Path) -> bool {
-    rustix::fs::statvfs(path).is_ok_and(|stat| stat.f_flag.contains(StatVfsMountFlags::RDONLY))
+/// Whether the file system of a folder takes no writes. Not known counts as no.
+pub(crate) fn is_read_only(dir: &Path) -> bool {
+    // An ext4 that turns read-only after an error does not say so (Linux 6.14): a file without a name is tried.
+    let nameless = || rustix::fs::open(dir, OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC, Mode::RUSR);
+    rustix::fs::statvfs(dir).is_ok_and(|stat| stat.f_flag.contains(StatVfsMountFlags::RDONLY))
+        || nameless().is_err_and(|e| e == rustix::io::Errno::ROFS)
 }
 
 /// Makes a folder and its parents, each synced into its parent; those that exist are left as they are.

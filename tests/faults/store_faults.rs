@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use xensnap::contract::{ErrorKind, OperationState};
 
 use crate::rig::dom0::Dom0;
 use crate::rig::guest::GuestSpec;
 use crate::rig::xenstored::Kind;
-use crate::whole::all_or_nothing;
+use crate::whole::{SOON, all_or_nothing, exhaustive};
 
 /// A small file system of its own, unmounted when it is dropped.
 struct Volume(PathBuf);
@@ -57,6 +58,61 @@ impl Drop for Volume {
     }
 }
 
+/// An ext4 of its own on a loop device. It can turn read-only under its users, as one does whose disk fails; a tmpfs refuses that while files are open.
+struct Failing {
+    at: PathBuf,
+    image: PathBuf,
+}
+
+impl Failing {
+    /// `None` where this user may not mount one (said on standard output).
+    fn new(at: &Path, mib: u32) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let new = Self { at: at.to_owned(), image: at.with_extension("ext4") };
+        fs::File::create(&new.image).unwrap().set_len(u64::from(mib) << 20).unwrap();
+        let done = run("mkfs.ext4", &["-q", "-F", new.image.to_str().unwrap()]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let done = new.mount();
+        if done.status.success() && new.trigger().exists() {
+            return Some(new);
+        }
+        println!("skipped: no ext4 that can fail: {}", String::from_utf8_lossy(&done.stderr).trim());
+        None
+    }
+
+    fn mount(&self) -> Output {
+        let (image, at) = (self.image.to_str().unwrap(), self.at.to_str().unwrap());
+        run("mount", &["-t", "ext4", "-o", "loop,errors=remount-ro", image, at])
+    }
+
+    fn trigger(&self) -> PathBuf {
+        let device = run("findmnt", &["-no", "SOURCE", self.at.to_str().unwrap()]).stdout;
+        let device = String::from_utf8(device).unwrap();
+        Path::new("/sys/fs/ext4").join(device.trim().trim_start_matches("/dev/")).join("trigger_fs_error")
+    }
+
+    fn fail(&self) {
+        use std::io::Write as _;
+        fs::File::options().write(true).open(self.trigger()).unwrap().write_all(b"a test").unwrap();
+        assert!(fs::File::create(self.at.join("x")).is_err(), "it is read-only");
+    }
+
+    /// As an admin does: unmounted, checked, mounted again.
+    fn mend(&self) {
+        let done = run("umount", &[self.at.to_str().unwrap()]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        run("e2fsck", &["-p", self.image.to_str().unwrap()]);
+        let done = self.mount();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        run("umount", &["-l", self.at.to_str().unwrap()]);
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a test's helper: it starts mount and its like")]
 fn run(program: &str, args: &[&str]) -> Output {
     Command::new(program).args(args).output().unwrap_or_else(|e| panic!("{program}: {e}"))
@@ -93,7 +149,7 @@ fn full_images_are_seen_before_anything_is_touched() {
     let error = full.error.unwrap();
     assert_eq!(error.kind, ErrorKind::NoSpace);
     assert!(error.message.as_str().contains("vda"), "{error:?}");
-    guest.wait_running(crate::whole::SOON);
+    guest.wait_running(SOON);
     fs::remove_file(ballast).unwrap();
     all_or_nothing(&dom0, &guest, &["base"]);
 }
@@ -157,6 +213,84 @@ fn a_store_that_turns_read_only_or_is_unmounted() {
     let said = does_not_start(&dom0, false);
     assert!(said.contains("mount its volume"), "an unmounted volume is no empty store: {said}");
     assert!(!dom0.store.exists(), "nothing is made in its place");
+}
+
+/// The store turns read-only while the agent carries something out. The operation says so or is done, the guest runs, whoever asks gets an error in words;
+/// and after the volume is mended and the agent started again, what was begun is whole or gone.
+#[test]
+fn a_store_that_turns_read_only_under_a_running_agent() {
+    let mut dom0 = Dom0::without_agent(Kind::Ox);
+    let Some(volume) = Failing::new(&dom0.path().join("volume"), 700) else { return };
+    dom0.store = volume.at.join("store");
+    dom0.start_agent(&[]);
+    let guest = dom0.guest(GuestSpec::counting("web1"));
+    dom0.done("base", r#""op.vm_snapshot_create":{"domain":"web1","name":"base"}"#);
+    dom0.kill_agent();
+    let live = r#""op.vm_snapshot_create":{"domain":"web1","name":"a"}"#;
+    let disks = r#""op.disk_snapshot_create":{"domain":"web1","name":"a"}"#;
+    let delete = r#""op.vm_snapshot_delete":{"domain":"web1","snapshot":"a"}"#;
+    let revert = r#""op.vm_snapshot_revert":{"domain":"web1","snapshot":"base"}"#;
+    let mut cases = vec![
+        (live, "pause"),
+        (live, "commit"),
+        (disks, "commit"),
+        (delete, "disks_delete"),
+        (revert, "pause"),
+        (revert, "end_domain"),
+        (revert, "commit"),
+    ];
+    if exhaustive() {
+        cases.extend([(live, "create_memory_file"), (live, "memory_complete"), (disks, "disks_create")]);
+        cases.extend([(delete, "remove_file"), (delete, "commit"), (revert, "start_domain")]);
+    }
+    for (n, (body, step)) in cases.into_iter().enumerate() {
+        println!("{body}: {step}");
+        if body == delete {
+            dom0.start_agent(&[]);
+            dom0.done(&format!("made{n}"), live);
+            dom0.kill_agent();
+        }
+        let (id, point) = (format!("ro{n}"), format!("step.{step}.before"));
+        let passed = dom0.agent_log().matches(&format!("fault point {point}:")).count();
+        dom0.start_agent(&[("XENSNAPD_FAULT", &format!("{point}=sleep700"))]);
+        dom0.send(&id, body);
+        crate::xenstored_dies::at_point(&dom0, &point, passed + 1);
+        volume.fail();
+        let shown = dom0.wait(&id);
+        println!("  shown: {:?} {:?}", shown.state, shown.error);
+        assert_eq!(shown.state, OperationState::Failed, "{shown:?}");
+        let words = shown.error.unwrap().message.to_string();
+        assert!(words.to_lowercase().contains("read-only"), "{words}");
+        guest.wait_running(SOON);
+        let next = dom0.ask(&format!("next{n}"), &disks.replace("\"a\"", "\"b\""));
+        assert_eq!(next.state, OperationState::Refused, "{next:?}");
+        let words = next.error.unwrap().message.to_string();
+        assert!(words.to_lowercase().contains("read-only"), "{words}");
+        let limit = Instant::now() + SOON;
+        while dom0.status().unwrap().trouble.is_none() {
+            assert!(Instant::now() < limit, "the agent does not say that it can take nothing");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(dom0.agent_lives());
+        dom0.kill_agent();
+        volume.mend();
+        dom0.start_agent(&[]);
+        let settled = dom0.wait(&id);
+        println!("  settled: {:?} {:?}", settled.state, settled.error);
+        let mut ids = vec!["base"];
+        if settled.state == OperationState::Done && (body == live || body == disks) {
+            ids.push(&id);
+        }
+        all_or_nothing(&dom0, &guest, &ids);
+        if ids.len() > 1 {
+            dom0.done(
+                &format!("{id}-d"),
+                &if body == live { delete.to_owned() } else { delete.replace("vm_", "disk_") },
+            );
+        }
+        all_or_nothing(&dom0, &guest, &["base"]);
+        dom0.kill_agent();
+    }
 }
 
 #[test]

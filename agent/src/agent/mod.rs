@@ -128,6 +128,15 @@ impl<H: Host> Agent<H> {
     /// Counts a request that was ignored.
     pub fn ignored(&self) {
         self.ignored.fetch_add(1, Ordering::Relaxed);
+        self.outbox.agent_soon(self.status());
+    }
+
+    /// Says why nothing can be taken now, or that it can.
+    fn trouble(&self, why: Option<String>) {
+        let before = std::mem::replace(&mut self.work().trouble, why.clone());
+        if before != why {
+            self.outbox.agent_soon(self.status());
+        }
     }
 
     /// The running domains, or none when they cannot be listed (each operation then says why).
@@ -278,11 +287,11 @@ impl<H: Host> Agent<H> {
         let allowed = {
             let mut work = self.work();
             work.active.remove(id);
-            if matches!(error.kind, ErrorKind::StoreUnavailable | ErrorKind::NoSpace) && op.is_some() {
-                work.trouble = Some(error.message.clone());
-            }
             work.refusals.allow(self.started.elapsed().as_secs())
         };
+        if matches!(error.kind, ErrorKind::StoreUnavailable | ErrorKind::NoSpace) && op.is_some() {
+            self.trouble(Some(error.message.clone()));
+        }
         if allowed {
             self.outbox.refused(id, op, domain, error);
         } else {
@@ -388,7 +397,7 @@ impl<H: Host> Agent<H> {
         };
         match settled {
             Ok(ended) => {
-                self.work().trouble = None;
+                self.trouble(None);
                 let result = if job.request.dry_run { self.write_plan(&ended.entry).await } else { None };
                 self.outbox.ended(&ended, result);
             }
@@ -398,7 +407,7 @@ impl<H: Host> Agent<H> {
                     id.as_str(),
                     unsettled.error
                 ));
-                self.work().trouble = Some(unsettled.error.message.clone());
+                self.trouble(Some(unsettled.error.message.clone()));
                 self.outbox.unsettled(&unsettled);
             }
         }

@@ -123,15 +123,27 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     }
 }
 
-/// Opens a memory image that we created: a plain file of ours, with one name, that nobody else may read.
+/// Opens a memory image that we created for writing: a plain file of ours, with one name, that nobody else may read.
 ///
 /// # Errors
 /// `Changed` when it is not that.
 pub fn open_memory(path: &Path) -> Result<File> {
+    open_ours(path, true)
+}
+
+/// The same for reading, also where the file system takes no writes (any more).
+///
+/// # Errors
+/// As [`open_memory`].
+pub fn read_memory(path: &Path) -> Result<File> {
+    open_ours(path, false)
+}
+
+fn open_ours(path: &Path, write: bool) -> Result<File> {
     let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
     let opened = |e: &io::Error| failed("cannot open the memory image", path, e);
     let file =
-        File::options().read(true).write(true).custom_flags(flags).open(path).map_err(|e| opened(&e))?;
+        File::options().read(true).write(write).custom_flags(flags).open(path).map_err(|e| opened(&e))?;
     let meta = file.metadata().map_err(|e| opened(&e))?;
     let ours = meta.is_file()
         && meta.uid() == rustix::process::geteuid().as_raw()
@@ -155,7 +167,7 @@ pub fn verify_memory(image: &MemoryImage) -> Result<()> {
     let hint = "put the file back, or revert with --disks-only, which boots the domain";
     let path = image.path.as_path();
     let changed = |e: HostError| HostError { kind: ErrorKind::Changed, hint: Some(hint.to_owned()), ..e };
-    let size = open_memory(path)
+    let size = read_memory(path)
         .and_then(|f| f.metadata().map(|m| m.len()).map_err(|e| failed("cannot look at", path, &e)))
         .map_err(changed)?;
     if size == image.size {

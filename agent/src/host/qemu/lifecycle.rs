@@ -196,7 +196,7 @@ impl<N: Nodes> QemuDriver<N> {
             files::remove(path)?;
         }
         files::remove(&log)?;
-        let memory = start.memory.as_ref().map(|path| files::open_memory(path.as_path())).transpose()?;
+        let memory = start.memory.as_ref().map(|path| files::read_memory(path.as_path())).transpose()?;
         let unit = format!("xensnap-domain-{domain}-{}", pause::clock_ms());
         detached::start(&self.settings, &unit, &log, &command(config, memory.is_some())).await?;
         point("start_domain.started").await?;
