@@ -63,7 +63,7 @@ up() { # creates the guest; an overloaded machine may be too slow for libxl's 10
     xl create -q "$dir/$name.cfg" 2>>"$dir/xl.log" && break
     sleep 2
   done
-  id=$(domid) && soon 300 answers
+  soon 400 answers && id=$(domid) # a guest that crashed at boot (the emulation) is another instance by now
 }
 
 monitor() { # monitor: stands in for xl's, as the agent does after a save
