@@ -111,6 +111,11 @@ impl Reader {
         id.parse().map_err(|_| StoreError::BadRecord { what: "store", id, detail: "not a UUID".into() })
     }
 
+    /// The JSON of a domain's snapshot, not decoded.
+    pub fn snapshot_json(&self, domain: Uuid, id: &OperationId) -> Result<Option<String>> {
+        records::json(self, &domain.to_string(), id.as_str())
+    }
+
     /// A result of SQLite as one of ours.
     pub(crate) fn sorted<T>(&self, what: &'static str, result: rusqlite::Result<T>) -> Result<T> {
         result.map_err(|e| engine::sort(&self.database, what, e))

@@ -13,6 +13,9 @@ use crate::session::Session;
 use crate::text::Table;
 use crate::view;
 
+/// Snapshots of one domain from which on reading the whole database ahead is quicker than waiting for each record: they lie among those of other domains.
+const READ_AHEAD_MIN: usize = 500;
+
 /// `-list`.
 pub(super) fn list(session: &mut Session, flags: &List, kind: &SnapshotKind) -> Result<()> {
     let store = session.store()?;
@@ -64,10 +67,14 @@ fn documents_of(
     kind: &SnapshotKind,
 ) -> Result<()> {
     let uuid = session.domain(store, domain)?;
-    for head in store.heads(uuid)?.iter().filter(|head| head.kind == *kind) {
+    let heads = store.heads(uuid)?;
+    if heads.len() > READ_AHEAD_MIN {
+        session.read_ahead();
+    }
+    for head in heads.iter().filter(|head| head.kind == *kind) {
         // One deleted since is not there any more, which is no error.
-        if let Some(snapshot) = store.snapshot(&head.id)? {
-            session.out.document(&snapshot)?;
+        if let Some(json) = store.snapshot_json(uuid, &head.id)? {
+            session.out.line(&json)?;
         }
     }
     Ok(())
