@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod contract;
+pub mod journal;
 pub mod paths;
 pub mod wire;
 pub mod xenstore;

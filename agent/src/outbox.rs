@@ -17,12 +17,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use uuid::Uuid;
 use xensnap::contract::{
-    self, AgentStatus, DomainStatus, JournalEntry, JournalState, Operation, OperationId, OperationState,
-    RequestOp, ResultFile, StepAct, StepKind,
+    self, AgentStatus, DomainStatus, JournalEntry, Operation, OperationId, OperationState, ResultFile,
+    StepKind,
 };
-use xensnap::paths;
 use xensnap::wire::{self, Timestamp};
 use xensnap::xenstore::{Connection, Error as XsError, Permission};
+use xensnap::{journal, paths};
 
 use crate::host::HostError;
 use crate::journal::{Ended, Unsettled};
@@ -80,7 +80,7 @@ impl Outbox {
 
     /// Shows an operation as its entry stands; the ticket shows its progress from then on.
     pub fn show(self: &Arc<Self>, entry: &JournalEntry) -> Ticket {
-        let operation = from_entry(entry);
+        let operation = journal::operation(entry);
         self.put(Key::Operation(entry.id.clone()), |b| {
             b.operations.insert(entry.id.clone(), operation);
         });
@@ -90,7 +90,7 @@ impl Outbox {
     /// Shows an operation's end. That it is on disk is proved by `ended`.
     pub fn ended(&self, ended: &Ended, result: Option<ResultFile>) {
         debug_assert_eq!(ended.proof.operation(), &ended.entry.id, "a proof is of its own operation");
-        let mut operation = from_entry(&ended.entry);
+        let mut operation = journal::operation(&ended.entry);
         operation.result = result;
         self.show_end(operation);
     }
@@ -104,20 +104,17 @@ impl Outbox {
         error: &HostError,
     ) {
         let now = Timestamp::now();
-        let operation = Operation {
-            state: OperationState::Refused,
-            op,
-            domain,
-            ended_at: Some(now),
-            error: Some(error.clone().into()),
-            ..blank(id, now)
-        };
+        let mut operation = Operation::new(crate::CONTRACT, id.clone(), OperationState::Refused, 0, 0, now);
+        operation.op = op;
+        operation.domain = domain;
+        operation.ended_at = Some(now);
+        operation.error = Some(error.clone().into());
         self.show_end(operation);
     }
 
     /// Shows an operation whose end could not be journalled; the next start of the agent settles it.
     pub fn unsettled(&self, unsettled: &Unsettled) {
-        let mut operation = from_entry(&unsettled.entry);
+        let mut operation = journal::operation(&unsettled.entry);
         operation.state = OperationState::Failed;
         operation.ended_at = Some(Timestamp::now());
         operation.error = Some(unsettled.error.clone().into());
@@ -126,7 +123,7 @@ impl Outbox {
 
     /// Shows an operation as the store has it: still open, or ended long ago.
     pub fn recalled(&self, entry: &JournalEntry) {
-        let operation = from_entry(entry);
+        let operation = journal::operation(entry);
         if operation.ended_at.is_some() {
             return self.show_end(operation);
         }
@@ -349,85 +346,5 @@ impl Ticket {
             }
         }
         self.outbox.soon.notify_one();
-    }
-}
-
-/// An operation as its journal entry shows it.
-pub fn from_entry(entry: &JournalEntry) -> Operation {
-    let request = wire::from_str::<contract::Request>(&entry.request).ok();
-    let (snapshot, name) = subject(entry, request.as_ref());
-    Operation {
-        op: Some(entry.op.clone()),
-        domain: entry.domain,
-        state: match entry.state {
-            JournalState::Planned => OperationState::Queued,
-            JournalState::Back => OperationState::Undoing,
-            JournalState::Done => OperationState::Done,
-            // An entry without a plan was never begun.
-            JournalState::Failed if entry.plan.is_none() => OperationState::Refused,
-            JournalState::Failed => OperationState::Failed,
-            JournalState::Cancelled => OperationState::Cancelled,
-            _ => OperationState::Running,
-        },
-        step: entry.done,
-        steps: entry.plan.as_ref().map_or(0, |p| u32::try_from(p.steps.len()).unwrap_or(u32::MAX)),
-        ended_at: entry.ended_at,
-        pause: entry.facts.pause,
-        snapshot,
-        snapshot_name: name,
-        domid: entry.facts.domid,
-        dry_run: request.is_some_and(|r| r.dry_run),
-        error: entry.error.clone(),
-        ..blank(&entry.id, entry.created_at)
-    }
-}
-
-/// The snapshot that an operation makes, deletes or reverts to.
-fn subject(
-    entry: &JournalEntry,
-    request: Option<&contract::Request>,
-) -> (Option<OperationId>, Option<contract::SnapshotName>) {
-    let steps = entry.plan.iter().flat_map(|p| &p.steps).rev();
-    let mut outcomes = steps.filter_map(|s| match &s.act {
-        StepAct::Commit(o) => Some(o),
-        _ => None,
-    });
-    let Some(last) = outcomes.next() else { return (None, None) };
-    if let Some(made) = last.add.first() {
-        return (Some(made.id.clone()), Some(made.name.clone()));
-    }
-    let id = last.drop.clone().or_else(|| last.current.clone());
-    let named = match request.map(|r| &r.op) {
-        Some(RequestOp::VmSnapshotDelete(r)) => Some(&r.snapshot),
-        Some(RequestOp::VmSnapshotRevert(r)) => Some(&r.snapshot),
-        Some(RequestOp::DiskSnapshotDelete(r)) => Some(&r.snapshot),
-        Some(RequestOp::DiskSnapshotRevert(r)) => Some(&r.snapshot),
-        _ => None,
-    };
-    (id, named.and_then(|n| contract::SnapshotName::new(n.as_str()).ok()))
-}
-
-fn blank(id: &OperationId, created_at: Timestamp) -> Operation {
-    Operation {
-        contract: crate::CONTRACT,
-        id: id.clone(),
-        op: None,
-        domain: None,
-        state: OperationState::Queued,
-        step: 0,
-        steps: 0,
-        doing: None,
-        progress: None,
-        total: None,
-        created_at,
-        ended_at: None,
-        pause: None,
-        snapshot: None,
-        snapshot_name: None,
-        domid: None,
-        dry_run: false,
-        error: None,
-        result: None,
-        extra: Default::default(),
     }
 }

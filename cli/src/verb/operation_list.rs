@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 use xensnap::contract::{Operation, OperationId};
+use xensnap::journal;
 use xensnap_store::Read;
 
 use crate::error::Result;
@@ -65,7 +66,7 @@ fn recorded(session: &Session, ended_max: u32) -> Result<Recorded> {
     // The newest may be among those that are open.
     let limit = entries.len().saturating_add(usize::try_from(ended_max).unwrap_or(usize::MAX));
     entries.extend(store.recent_journal(limit)?.into_iter().filter(|entry| entry.ended_at.is_some()));
-    Ok((entries.iter().map(view::from_entry).collect(), names))
+    Ok((entries.iter().map(journal::operation).collect(), names))
 }
 
 fn print(session: &mut Session, all: &[Operation], names: &HashMap<Uuid, String>) -> Result<()> {

@@ -1,6 +1,7 @@
 //! `xensnap operation show`: from xenstore, or from the store's journal where xenstore shows it no more.
 
 use xensnap::contract::{Operation, OperationId};
+use xensnap::journal;
 use xensnap_store::Read;
 
 use crate::error::{CliError, Result};
@@ -41,7 +42,7 @@ fn find(session: &Session, id: &OperationId) -> Result<Operation> {
 
 /// An operation as the store's journal has it.
 pub(super) fn recorded(session: &Session, id: &OperationId) -> Result<Option<Operation>> {
-    Ok(session.store()?.journal(id)?.map(|entry| view::from_entry(&entry)))
+    Ok(session.store()?.journal(id)?.map(|entry| journal::operation(&entry)))
 }
 
 /// The name of an operation's domain, where the store knows it, else its UUID.

@@ -8,7 +8,7 @@ mod snapshot;
 
 pub(crate) use agent::status;
 pub(crate) use domain::{DOMAIN_COLUMNS, Run, domain_row};
-pub(crate) use operation::{OPERATION_COLUMNS, ended, from_entry, operation, operation_row, what};
+pub(crate) use operation::{OPERATION_COLUMNS, ended, operation, operation_row, what};
 pub(crate) use plan::plan;
 pub(crate) use snapshot::{LIST_ALL_COLUMNS, LIST_COLUMNS, head_cells, is_kind, snapshot, tree};
 

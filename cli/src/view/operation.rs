@@ -1,9 +1,6 @@
 //! Operations: what one does, how it stands, how it ended.
 
-use xensnap::contract::{
-    JournalEntry, JournalState, OpKind, Operation, OperationState, Request, RequestOp, SnapshotName, StepAct,
-};
-use xensnap::wire;
+use xensnap::contract::{OpKind, Operation, SnapshotName};
 
 use super::{Fields, left, nanoseconds, right};
 use crate::text::{Column, duration, plain, size, time};
@@ -105,59 +102,4 @@ pub(crate) fn ended(op: &Operation, domain: &str) -> String {
         _ => format!("{} {}", what(op), op.state),
     };
     plain(&line).into_owned()
-}
-
-/// A journal entry as the operation that it records: what the mirror showed, found again in the store.
-pub(crate) fn from_entry(entry: &JournalEntry) -> Operation {
-    let request: Option<Request> = wire::from_str(&entry.request).ok();
-    let state = match (&entry.state, &entry.plan) {
-        (JournalState::Planned, _) => OperationState::Queued,
-        (JournalState::Back, _) => OperationState::Undoing,
-        (JournalState::Done, _) => OperationState::Done,
-        (JournalState::Failed, None) => OperationState::Refused,
-        (JournalState::Failed, Some(_)) => OperationState::Failed,
-        (JournalState::Cancelled, _) => OperationState::Cancelled,
-        _ => OperationState::Running,
-    };
-    let steps = entry.plan.as_ref().map_or(0, |plan| plan.steps.len());
-    let mut op = Operation::new(
-        entry.contract,
-        entry.id.clone(),
-        state,
-        entry.done,
-        u32::try_from(steps).unwrap_or(u32::MAX),
-        entry.created_at,
-    );
-    op.op = Some(entry.op.clone());
-    op.domain = entry.domain;
-    op.ended_at = entry.ended_at;
-    op.pause = entry.facts.pause;
-    op.domid = entry.facts.domid;
-    op.dry_run = request.as_ref().is_some_and(|request| request.dry_run);
-    op.error = entry.error.clone();
-    add_subject(&mut op, entry, request.as_ref().map(|request| &request.op));
-    op
-}
-
-/// The snapshot that the operation makes, deletes or reverts to.
-fn add_subject(op: &mut Operation, entry: &JournalEntry, asked: Option<&RequestOp>) {
-    let last = entry.plan.iter().flat_map(|plan| &plan.steps).rev().find_map(|step| match &step.act {
-        StepAct::Commit(outcome) => Some(outcome),
-        _ => None,
-    });
-    let Some(last) = last else { return };
-    if let Some(made) = last.add.first() {
-        op.snapshot = Some(made.id.clone());
-        op.snapshot_name = Some(made.name.clone());
-        return;
-    }
-    op.snapshot = last.drop.clone().or_else(|| last.current.clone());
-    let reference = match asked {
-        Some(RequestOp::VmSnapshotDelete(asked)) => Some(&asked.snapshot),
-        Some(RequestOp::VmSnapshotRevert(asked)) => Some(&asked.snapshot),
-        Some(RequestOp::DiskSnapshotDelete(asked)) => Some(&asked.snapshot),
-        Some(RequestOp::DiskSnapshotRevert(asked)) => Some(&asked.snapshot),
-        _ => None,
-    };
-    op.snapshot_name = reference.and_then(|name| SnapshotName::new(name.as_str()).ok());
 }
