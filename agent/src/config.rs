@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::guests::policy::Rule;
 use crate::plan::Limits;
 
 /// The agent's configuration.
@@ -29,6 +30,9 @@ pub struct Config {
     pub space_left_mib: u64,
     /// How many operations run side by side, on different domains.
     pub operations_max: usize,
+    /// The guests that may ask about themselves.
+    #[serde(rename = "guest")]
+    pub guests: Vec<Rule>,
 }
 
 impl Default for Config {
@@ -43,6 +47,7 @@ impl Default for Config {
             pause_grace_s: 15,
             space_left_mib: 64,
             operations_max: 16,
+            guests: Vec::new(),
         }
     }
 }

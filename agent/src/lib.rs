@@ -15,6 +15,7 @@ pub mod config;
 pub mod execute;
 pub mod fault;
 pub mod flags;
+pub mod guests;
 pub mod host;
 pub mod inbox;
 pub mod journal;

@@ -24,6 +24,7 @@ use xensnap::wire::{self, Timestamp};
 use xensnap::xenstore::{Connection, Error as XsError, Permission};
 use xensnap::{journal, paths};
 
+use crate::guests::{self, Address, Answers};
 use crate::host::HostError;
 use crate::journal::{Ended, Unsettled};
 use crate::log;
@@ -42,6 +43,8 @@ struct Board {
     ended: Vec<(Timestamp, OperationId)>,
     domains: BTreeMap<Uuid, DomainStatus>,
     agent: Option<AgentStatus>,
+    /// What guests are told, besides.
+    answers: Answers,
     dirty: BTreeSet<Key>,
 }
 
@@ -50,8 +53,24 @@ enum Key {
     Agent,
     Domain(Uuid),
     Operation(OperationId),
+    /// The same for the guest that asked.
+    Answer(Address),
     /// A request that is journalled or refused: to be removed. After its operation, so that one of the two is always there.
     Request(OperationId),
+    /// The same, of a guest.
+    Asked(Address),
+}
+
+impl Board {
+    /// A key is to be written, and with an operation what its guest is told of it.
+    fn mark(&mut self, key: Key) {
+        if let Key::Operation(id) = &key
+            && let Some(address) = self.answers.address(id)
+        {
+            self.dirty.insert(Key::Answer(address.clone()));
+        }
+        self.dirty.insert(key);
+    }
 }
 
 /// The board and its writer's bell.
@@ -73,7 +92,7 @@ impl Outbox {
         {
             let mut board = self.board();
             change(&mut board);
-            board.dirty.insert(key);
+            board.mark(key);
         }
         self.bell.notify_one();
     }
@@ -82,6 +101,8 @@ impl Outbox {
     pub fn show(self: &Arc<Self>, entry: &JournalEntry) -> Ticket {
         let operation = journal::operation(entry);
         self.put(Key::Operation(entry.id.clone()), |b| {
+            b.answers.recall(entry);
+            b.answers.begun(&entry.id);
             b.operations.insert(entry.id.clone(), operation);
         });
         Ticket { outbox: Arc::clone(self), id: entry.id.clone(), cancel: Arc::new(AtomicBool::new(false)) }
@@ -92,10 +113,28 @@ impl Outbox {
         debug_assert_eq!(ended.proof.operation(), &ended.entry.id, "a proof is of its own operation");
         let mut operation = journal::operation(&ended.entry);
         operation.result = result;
-        self.show_end(operation);
+        self.show_end(operation, Some(&ended.entry));
     }
 
-    /// Shows an operation that was not begun.
+    /// A guest asks, by an id of its own, for what becomes the operation of this id.
+    pub fn asked_by_guest(&self, id: &OperationId, uuid: Uuid, name: &OperationId) {
+        self.board().answers.asked(id, Address { uuid, name: name.clone() });
+    }
+
+    /// Which guests that may ask run, by UUID and domid.
+    pub fn guests_run(&self, running: impl Iterator<Item = (Uuid, u32)>) {
+        let moved = {
+            let mut board = self.board();
+            let moved = board.answers.run(running.collect());
+            board.dirty.extend(moved.iter().cloned().map(Key::Answer));
+            moved
+        };
+        if !moved.is_empty() {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Shows an operation that was not begun. To the guest alone, if a guest asked.
     pub fn refused(
         &self,
         id: &OperationId,
@@ -109,7 +148,18 @@ impl Outbox {
         operation.domain = domain;
         operation.ended_at = Some(now);
         operation.error = Some(error.clone().into());
-        self.show_end(operation);
+        let answered = {
+            let mut board = self.board();
+            let Some(address) = board.answers.address(id).cloned() else {
+                drop(board);
+                return self.show_end(operation, None);
+            };
+            board.answers.refuse(id, operation);
+            let gone = board.answers.ended(id, now);
+            [Some(address), gone]
+        };
+        self.board().dirty.extend(answered.into_iter().flatten().map(Key::Answer));
+        self.bell.notify_one();
     }
 
     /// Shows an operation whose end could not be journalled; the next start of the agent settles it.
@@ -118,32 +168,41 @@ impl Outbox {
         operation.state = OperationState::Failed;
         operation.ended_at = Some(Timestamp::now());
         operation.error = Some(unsettled.error.clone().into());
-        self.show_end(operation);
+        self.show_end(operation, Some(&unsettled.entry));
     }
 
     /// Shows an operation as the store has it: still open, or ended long ago.
     pub fn recalled(&self, entry: &JournalEntry) {
         let operation = journal::operation(entry);
         if operation.ended_at.is_some() {
-            return self.show_end(operation);
+            return self.show_end(operation, Some(entry));
         }
         self.put(Key::Operation(entry.id.clone()), |b| {
+            b.answers.recall(entry);
             b.operations.entry(entry.id.clone()).or_insert(operation);
         });
     }
 
-    fn show_end(&self, operation: Operation) {
+    fn show_end(&self, operation: Operation, entry: Option<&JournalEntry>) {
         let id = operation.id.clone();
         self.put(Key::Operation(id.clone()), |b| {
+            let at = operation.ended_at.unwrap_or(operation.created_at);
+            if let Some(entry) = entry {
+                b.answers.recall(entry);
+                b.answers.begun(&id);
+                let gone = b.answers.ended(&id, at);
+                b.dirty.extend(gone.map(Key::Answer));
+            }
             b.ended.retain(|(_, other)| *other != id);
-            b.ended.push((operation.ended_at.unwrap_or(operation.created_at), id.clone()));
+            b.ended.push((at, id.clone()));
             b.operations.insert(id, operation);
         });
     }
 
     /// The request's key can go: the operation's is there.
     pub fn consumed(&self, id: &OperationId) {
-        self.put(Key::Request(id.clone()), |_| {});
+        let address = self.board().answers.address(id).cloned();
+        self.put(address.map_or_else(|| Key::Request(id.clone()), Key::Asked), |_| {});
     }
 
     /// Shows what a domain has.
@@ -187,6 +246,7 @@ impl Outbox {
     /// Forgets operations that ended long ago, or before the newest 256.
     pub fn expire(&self, now: Timestamp) {
         let mut gone = Vec::new();
+        let idle;
         {
             let mut board = self.board();
             let surplus = board.ended.len().saturating_sub(SHOWN_MAX);
@@ -200,11 +260,14 @@ impl Outbox {
                 keep
             });
             for id in &gone {
+                board.mark(Key::Operation(id.clone()));
                 board.operations.remove(id);
-                board.dirty.insert(Key::Operation(id.clone()));
             }
+            let unanswered = board.answers.expire(now, SHOWN);
+            idle = gone.is_empty() && unanswered.is_empty();
+            board.dirty.extend(unanswered.into_iter().map(Key::Answer));
         }
-        if !gone.is_empty() {
+        if !idle {
             self.bell.notify_one();
         }
     }
@@ -216,6 +279,7 @@ impl Outbox {
             let all: Vec<Key> = std::iter::once(Key::Agent)
                 .chain(board.domains.keys().copied().map(Key::Domain))
                 .chain(board.operations.keys().cloned().map(Key::Operation))
+                .chain(board.answers.all().into_iter().map(Key::Answer))
                 .collect();
             board.dirty.extend(all);
         }
@@ -251,10 +315,25 @@ impl Outbox {
         }
     }
 
+    /// What a guest is told, and where it runs; nothing is told to one that does not.
+    fn answer(&self, address: &Address) -> Option<(u32, Option<Operation>)> {
+        let board = self.board();
+        Some((board.answers.domid(address)?, board.answers.answer(address, &board.operations)))
+    }
+
     async fn write_key(&self, xs: &Connection, key: &Key) -> Result<(), XsError> {
+        if let Key::Answer(address) = key {
+            let Some((domid, answer)) = self.answer(address) else { return Ok(()) };
+            return guests::write(xs, domid, &address.name, answer).await;
+        }
         let (path, value) = {
             let board = self.board();
             match key {
+                Key::Answer(_) => return Ok(()), // above
+                Key::Asked(address) => {
+                    let Some(domid) = board.answers.domid(address) else { return Ok(()) };
+                    (paths::guest_request(domid, &address.name), None)
+                }
                 Key::Agent => (paths::AGENT.to_owned(), board.agent.as_ref().map(wire::to_xenstore)),
                 Key::Domain(u) => (paths::domain(*u), board.domains.get(u).map(wire::to_xenstore)),
                 Key::Operation(id) => (paths::operation(id), board.operations.get(id).map(wire::to_xenstore)),
@@ -342,7 +421,7 @@ impl Ticket {
             let mut board = self.outbox.board();
             if let Some(o) = board.operations.get_mut(&self.id) {
                 change(o);
-                board.dirty.insert(Key::Operation(self.id.clone()));
+                board.mark(Key::Operation(self.id.clone()));
             }
         }
         self.outbox.soon.notify_one();

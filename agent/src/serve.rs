@@ -26,6 +26,7 @@ use xensnap_store::{Location, SqliteStore, StoreError};
 use crate::agent::{Agent, Setup};
 use crate::config::Config;
 use crate::execute::Patience;
+use crate::guests::policy::Policy;
 use crate::host::beat::Beat;
 use crate::host::notify::Notify;
 use crate::host::real::RealHost;
@@ -33,7 +34,7 @@ use crate::host::settings::Settings;
 use crate::host::{Host, HostError};
 use crate::journal::Journal;
 use crate::outbox::{self, Outbox};
-use crate::{inbox, log};
+use crate::{guests, inbox, log};
 
 /// The heartbeat's period.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -115,6 +116,7 @@ async fn life(config: &Config) -> Result<(), ServeError> {
     let setup = Setup {
         folder,
         limits: config.limits(),
+        policy: Arc::new(Policy::new(config.guests.clone())),
         operations_max: config.operations_max.max(1),
         patience: Patience::default(),
         boot_id,
@@ -155,6 +157,7 @@ async fn life(config: &Config) -> Result<(), ServeError> {
     let mut int = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
     let ended = tokio::select! {
         r = inbox::run(Arc::clone(&agent), xs.clone()) => r.map_err(ServeError::from),
+        r = guests::run(Arc::clone(&agent), xs.clone()) => r.map(|never| match never {}).map_err(ServeError::from),
         e = beat => Err(e),
         never = settle(&agent, &open, &manager) => match never {},
         _ = term.recv() => Ok(()),

@@ -163,6 +163,7 @@ fn setup(dir: &tempfile::TempDir) -> Setup {
             pause_grace: Duration::from_secs(15),
             space_left_min: 1 << 20,
         },
+        policy: Arc::default(),
         operations_max: 4,
         patience: Patience { first: Duration::from_millis(1), tries: 2 },
         boot_id: Uuid::nil(),

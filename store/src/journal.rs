@@ -71,6 +71,7 @@ fn without_plan(entry: &JournalEntry) -> Result<String> {
         request: entry.request.clone(),
         op: entry.op.clone(),
         domain: entry.domain,
+        guest_id: entry.guest_id.clone(),
         state: entry.state.clone(),
         done: entry.done,
         plan: None,

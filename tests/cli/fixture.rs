@@ -191,6 +191,7 @@ pub(crate) fn plan(operation: &str, outcome: Outcome) -> Plan {
 /// An operation that has just been taken.
 pub(crate) fn entry(operation: &str, op: OpKind, at: i64) -> JournalEntry {
     JournalEntry {
+        guest_id: None,
         contract: 1,
         id: id(operation),
         request: r#"{"contract":1,"dry_run":false,"op.vm_snapshot_create":{"domain":"web","memory":"auto"}}"#

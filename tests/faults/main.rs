@@ -11,6 +11,7 @@
 
 mod agent_dies;
 mod bad_requests;
+mod guest_requests;
 mod qemu_dies;
 #[path = "../rig/mod.rs"]
 mod rig;

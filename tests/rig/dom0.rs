@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use xensnap::contract::{AgentStatus, Operation, OperationId, OperationState, Request};
 use xensnap::wire;
-use xensnap::xenstore::{Connection, Error as XsError, Options, Permission};
+use xensnap::xenstore::{Access, Connection, Error as XsError, Options, Permission};
 use xensnap_store::{Location, Reader};
 
 use super::guest::{Guest, GuestSpec};
@@ -223,6 +223,12 @@ impl Dom0 {
     /// Gives a node to a domain, as only dom0 can.
     pub(crate) fn give(&self, path: &str, domid: u32) {
         self.runtime.block_on(self.xs.set_permissions(path, &[Permission::owner(domid)])).unwrap();
+    }
+
+    /// Lets a domain read a node of dom0's.
+    pub(crate) fn let_read(&self, path: &str, domid: u32) {
+        let readable = [Permission::owner(0), Permission::new(domid, Access::Read)];
+        self.runtime.block_on(self.xs.set_permissions(path, &readable)).unwrap();
     }
 
     /// A node's text.

@@ -8,6 +8,7 @@
 //! Owner of the queues: [`Agent`]. A worker is a task that lives as long as its domain's queue; it alone touches that domain.
 //! A request that has to wait is journalled at once, without a plan, so that its key can go; one that can begin at once is journalled with its plan.
 
+mod guest;
 mod prepare;
 mod simple;
 
@@ -26,6 +27,7 @@ use xensnap_store::Change;
 
 use crate::admit::{self, RefusalLimit};
 use crate::execute::{Executor, Patience};
+use crate::guests::policy::Policy;
 use crate::host::{Host, HostError, Instance};
 use crate::journal::Journal;
 use crate::log;
@@ -52,6 +54,8 @@ pub struct Setup {
     pub folder: AbsPath,
     /// Limits that plans obey.
     pub limits: Limits,
+    /// What guests may ask.
+    pub policy: Arc<Policy>,
     /// How many operations run side by side.
     pub operations_max: usize,
     /// How long steps that must succeed are tried.
@@ -91,8 +95,10 @@ enum Seen {
     New,
     /// With these bytes, and it is not journalled yet.
     OnItsWay,
-    /// It is journalled, or was used with other bytes.
+    /// With these bytes, and it is journalled.
     Known,
+    /// With other bytes.
+    Other,
 }
 
 struct Active {
@@ -118,6 +124,11 @@ impl<H: Host> Agent<H> {
             ignored: AtomicU64::new(0),
             started: Instant::now(),
         })
+    }
+
+    /// What guests may ask.
+    pub fn policy(&self) -> &Policy {
+        &self.setup.policy
     }
 
     /// The board.
@@ -201,6 +212,11 @@ impl<H: Host> Agent<H> {
             // Its key stays until it is journalled: an agent that dies now finds it again.
             Seen::OnItsWay => return,
             Seen::Known => return self.outbox.consumed(&id),
+            Seen::Other => {
+                log::line(&format!("request {}: its id was used with other bytes; ignored", id.as_str()));
+                self.ignored();
+                return self.outbox.consumed(&id);
+            }
         }
         match self.admit(&id, &bytes, running).await {
             Ok((request, domain)) => {
@@ -238,11 +254,7 @@ impl<H: Host> Agent<H> {
                 Ok(None) | Err(_) => return Seen::New,
             },
         };
-        if !same {
-            log::line(&format!("request {}: its id was used with other bytes; ignored", id.as_str()));
-            self.ignored();
-        }
-        Seen::Known
+        if same { Seen::Known } else { Seen::Other }
     }
 
     async fn admit(
@@ -266,6 +278,7 @@ impl<H: Host> Agent<H> {
             request: text,
             op: request.op.kind(),
             domain,
+            guest_id: None,
             state: JournalState::Planned,
             done: 0,
             plan: None,

@@ -28,6 +28,7 @@ impl<H: Host> Agent<H> {
         let (stored, snapshots) = self.journal.domain(uuid).await?;
         let ask = plan::depends_on(&job.request.op);
         let facts = self.host.facts(instance.as_ref(), stored.as_ref(), ask).await?;
+        self.permit_guest(job, &facts, &snapshots)?;
         let adoptable = if stored.is_none() { self.adoptable(&facts).await } else { None };
         let stored = self.keep_domain(&facts, stored).await?;
         let recorded = self.recorded(&job.request.op, &facts, &snapshots).await;

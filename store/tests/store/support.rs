@@ -141,6 +141,7 @@ pub(crate) fn entry(text: &str, n: u32) -> JournalEntry {
     let request =
         format!(r#"{{"contract":1,"op.vm_snapshot_create":{{"domain":"web{n}","name":"name-{text}"}}}}"#);
     JournalEntry {
+        guest_id: None,
         contract: 1,
         id: id(text),
         request,
