@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::ops::ControlFlow;
 
+use rusqlite::Row;
+
 use crate::error::{Result, StoreError};
 use crate::location::Location;
-use crate::read::{Read, Reader};
-use crate::records;
+use crate::read::{ENTRY, Read, Reader, text};
 use crate::report::ExportReport;
 use crate::text::encode;
 
@@ -32,17 +33,22 @@ pub fn export(at: &Location, out: &mut dyn Write) -> Result<ExportReport> {
         if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     result?;
-    let mut ids = Vec::new();
-    db.each("reading the journal", "SELECT id FROM journal ORDER BY seq", [], |row| {
-        ids.push(db.sorted::<String>("reading the journal", row.get(0))?);
+    db.each("reading the journal", &format!("{ENTRY} ORDER BY seq"), [], |row| {
+        line("journal_entry", &journal_entry(&db, row)?)?;
+        report.operations += 1;
         Ok(ControlFlow::Continue(()))
     })?;
-    for id in ids {
-        let id = records::operation_id("operation", &id)?;
-        if let Some(entry) = db.journal(&id)? {
-            line("journal_entry", &encode("entry", id.as_str(), &entry)?)?;
-            report.operations += 1;
-        }
-    }
     Ok(report)
+}
+
+/// An entry's JSON from columns as in [`ENTRY`]: of most as they are stored, the plan put behind the rest.
+fn journal_entry(db: &Reader, row: &Row<'_>) -> Result<String> {
+    let optional = |at| db.sorted("reading the journal", row.get_ref(at).map(|v| v.as_str().ok()));
+    let json = text(&db.database, row, 1)?;
+    match (optional(3)?, optional(2)?, json.strip_suffix('}')) {
+        (None, None, _) => Ok(json.to_owned()),
+        (None, Some(plan), Some(rest)) => Ok(format!("{rest},\"plan\":{plan}}}")),
+        // Where it stands is not in it.
+        _ => encode("entry", text(&db.database, row, 0)?, &db.entry(row)?),
+    }
 }

@@ -267,7 +267,8 @@ const HEAD: &str =
     "id, name, domain, parent, taken_at, kind, consistency, deleting, disks, disk_bytes, memory_bytes";
 const DOMAIN: &str = "SELECT uuid, json, current, diverged FROM domain";
 const SNAPSHOT: &str = "SELECT id, json FROM snapshot";
-const ENTRY: &str = "SELECT id, json, plan, state, done, facts FROM journal";
+/// For [`Reader::entry`].
+pub(crate) const ENTRY: &str = "SELECT id, json, plan, state, done, facts FROM journal";
 
 impl Read for Reader {
     fn domains(&self) -> Result<Vec<Domain>> {

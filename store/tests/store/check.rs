@@ -1,7 +1,7 @@
 //! `check` finds each thing that can be wrong, and nothing in a store that is right; `export` writes all of it.
 
-use xensnap::contract::{Domain, JournalEntry, Snapshot};
-use xensnap_store::{Finding, Severity, SqliteStore, Store, StoreError};
+use xensnap::contract::{Domain, Facts, JournalEntry, JournalState, Snapshot};
+use xensnap_store::{Finding, Read, Reader, Severity, SqliteStore, Store, StoreError};
 
 use crate::support::*;
 
@@ -16,7 +16,9 @@ fn lived_in() -> Place {
     let _ = create(&mut store, 2, "x").unwrap();
     let _ = create(&mut store, 2, "y").unwrap();
     let _ = run(&mut store, "drop", 2, &dropped("y")).unwrap();
-    store.begin(&planned("open", 2, &dropped("x"))).unwrap();
+    let open = planned("open", 2, &dropped("x"));
+    store.begin(&open).unwrap();
+    store.advance(&open.id, JournalState::Forward, 1, &Facts::default()).unwrap();
     place
 }
 
@@ -158,7 +160,7 @@ fn an_export_has_everything_a_line_each() {
     let report = xensnap_store::export(&place.at, &mut text).unwrap();
     assert_eq!((report.domains, report.snapshots, report.operations), (2, 4, 7));
     let text = String::from_utf8(text).unwrap();
-    let (mut domains, mut snapshots, mut operations) = (0, 0, 0);
+    let (mut domains, mut snapshots, mut operations) = (0, 0, Vec::new());
     for line in text.lines() {
         let inner =
             |kind: &str| line.strip_prefix(&format!("{{\"{kind}\":")).and_then(|rest| rest.strip_suffix('}'));
@@ -169,11 +171,15 @@ fn an_export_has_everything_a_line_each() {
             xensnap::wire::from_str::<Snapshot>(json).unwrap();
             snapshots += 1;
         } else if let Some(json) = inner("journal_entry") {
-            xensnap::wire::from_str::<JournalEntry>(json).unwrap();
-            operations += 1;
+            operations.push(xensnap::wire::from_str::<JournalEntry>(json).unwrap());
         }
     }
-    assert_eq!((domains, snapshots, operations), (2, 4, 7), "{text}");
+    assert_eq!((domains, snapshots), (2, 4), "{text}");
+    // Those that have ended, with a plan and without, and one on its way.
+    operations.reverse();
+    assert_eq!(operations, Reader::open(&place.at).unwrap().recent_journal(100).unwrap());
+    assert!(operations.iter().any(|e| e.ended_at.is_some() && e.plan.is_some()));
+    assert!(operations.iter().any(|e| e.ended_at.is_none() && e.done > 0));
     // A full pipe, a full disk.
     struct Full;
     impl std::io::Write for Full {
