@@ -34,11 +34,12 @@ impl Settings {
     /// When this program's own path is not known.
     pub fn usual() -> std::io::Result<Self> {
         let exe = std::env::current_exe()?;
-        let beside = exe.with_file_name("xensnap-libxl");
+        // Beside it where it was built, else where the package puts it.
+        let places = [exe.with_file_name("xensnap-libxl"), "/usr/libexec/xensnap/xensnap-libxl".into()];
         Ok(Self {
             state_dir: "/var/lib/xen/snapshots".into(),
             run_dir: "/run/xensnap".into(),
-            libxl: if beside.exists() { beside } else { "xensnap-libxl".into() },
+            libxl: places.into_iter().find(|p| p.exists()).unwrap_or_else(|| "xensnap-libxl".into()),
             xl: found("xl"),
             exe,
             qemu_img: "qemu-img".into(),
