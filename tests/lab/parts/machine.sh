@@ -25,11 +25,13 @@ start_qemu() { # CACHE-MODE [RESUMED-STATE]
   echo "$port" >"$R/port"
   read -r ram smp dom0 <"$I/size"
   [ -z "${2:-}" ] || incoming=(-incoming "exec:zstd -qdc $2")
+  # One CPU for dom0: with two, each of xenstored's answers wakes a sleeping virtual CPU, which takes seven times as long on a busy machine, and libxl's
+  # time limits (10 s for a QEMU to come up) are not kept.
   # -kernel takes Xen as a multiboot image; -initrd is "module arguments,module": dom0's kernel and initramfs.
   "$QEMU" -name xenlab -machine pc -accel tcg,thread=multi,tb-size=512 -cpu "$CPU" -smp "$smp" -m "$ram" \
     -nodefaults -no-user-config -display none -vga none \
     -kernel "$I/xen" \
-    -append "console=com1 com1=115200,8n1 loglvl=warning guest_loglvl=warning dom0_mem=${dom0}M,max:${dom0}M dom0_max_vcpus=$smp bootscrub=0 spec-ctrl=no xpti=no pv-l1tf=no watchdog=0 gnttab_max_frames=64 noreboot=0" \
+    -append "console=com1 com1=115200,8n1 loglvl=warning guest_loglvl=warning dom0_mem=${dom0}M,max:${dom0}M dom0_max_vcpus=1 bootscrub=0 spec-ctrl=no xpti=no pv-l1tf=no watchdog=0 gnttab_max_frames=64 noreboot=0" \
     -initrd "$I/vmlinux root=/dev/vda rw console=hvc0 quiet mitigations=off nokaslr random.trust_cpu=on systemd.show_status=0 lab.xenstored=$(cat "$R/stored"),$I/dom0.img" \
     -drive "file=$R/disk.qcow2,if=none,id=d0,format=qcow2,cache=$1,discard=unmap" -device virtio-blk-pci,drive=d0 \
     -netdev "user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:$port-:22" -device virtio-net-pci,netdev=n0,romfile= \
