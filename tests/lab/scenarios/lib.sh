@@ -34,6 +34,7 @@ soon() { # soon SECONDS COMMAND..: tries until it succeeds
 # --- guests -------------------------------------------------------------------------------------------------------------------------------
 domid() { xl domid "$1" 2>/dev/null; }
 uuid_of() { sed -n 's/^uuid = "\(.*\)"/\1/p' "$G/$1.cfg"; }
+same_uuid() { [ "$(xenstore-read "/local/domain/$(domid "$1")/vm")" = "/vm/$(uuid_of "$1")" ]; }
 gone() { ! xl domid "$1" >/dev/null 2>&1; }
 # r b p s c d of xl list, without the dashes: "" is runnable
 flags() { xl list "$1" 2>/dev/null | awk 'NR == 2 {gsub(/-/, "", $(NF-1)); print $(NF-1)}'; }
@@ -107,7 +108,8 @@ tidy() {
   local left disk want have
   left=$(pauses)
   [ -z "$left" ] || { echo "pauses left: $left"; return 1; }
-  left=$(pgrep -af 'xl save|libxl-save-helper|xensnap-libxl serve' | head -3)
+  # The living agent may keep its helper for the next operation.
+  left=$(pgrep -af 'xl save|libxl-save-helper|xensnap-libxl serve' | grep -v "libxl-$(systemctl show -P MainPID xensnapd)-" | head -3)
   [ -z "$left" ] || { echo "processes left: $left"; return 1; }
   left=$(xensnap operation list --json | jq -r 'select(.state | IN("done", "failed", "cancelled", "refused") | not) | .id')
   [ -z "$left" ] || { echo "operations open: $left"; return 1; }

@@ -25,7 +25,7 @@ does 'revert' vm-snapshot-revert g one
 check 'the reverted guest answers' up g
 is 'RAM and both disks are those of the snapshot' "$(marks g)" 'before before before'
 check 'they agree, and it counts on' agrees g
-is 'name and UUID are as before' "$(xl list -v g | awk 'NR == 2 {print $1, $(NF-1)}' | grep -oE '[0-9a-f-]{36}')" "$(uuid_of g)"
+check 'name and UUID are as before' same_uuid g
 does 'delete' vm-snapshot-delete g one
 check 'nothing is left over' is_tidy g
 finish
