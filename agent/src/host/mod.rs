@@ -32,6 +32,7 @@ mod error;
 pub mod files;
 pub mod guard;
 pub mod image;
+mod judge;
 pub mod link;
 pub mod nodes;
 pub mod notify;

@@ -15,6 +15,7 @@ use xensnap::wire::AbsPath;
 use super::driver::Driver;
 use super::guard::{self, Guard};
 use super::image::ImageHead;
+use super::judge::{about_disk, has, image_facts, in_hand, node_of, same_file};
 use super::link::{COMMAND_MAX, Link, Links};
 use super::nodes::Nodes;
 use super::process::{self, FileId, Process};
@@ -356,60 +357,6 @@ impl<N: Nodes> RealHost<N> {
         }
         Ok(())
     }
-}
-
-fn image_facts(head: ImageHead, file: FileId, free: u64, same_as_open: bool) -> ImageFacts {
-    ImageFacts {
-        file: format!("{}:{}", file.0, file.1),
-        virtual_size: head.virtual_size,
-        allocated: head.allocated,
-        cluster_size: head.cluster_size,
-        tags: head.tags,
-        backing: head.backing,
-        external_data: head.external_data,
-        free,
-        same_as_open,
-    }
-}
-
-fn node_of<'a>(nodes: &'a [Node], disk: &DiskTag) -> Result<&'a Node> {
-    qmp_block::find(nodes, disk.path.as_path())
-        .map_err(|why| HostError::new(ErrorKind::Changed, format!("disk {}: {why}", disk.vdev)))
-}
-
-/// Checks that QEMU may write to the image: asked to delete a snapshot from one that it has handed over, QEMU 10.0.2 aborts (assertion in
-/// `bdrv_co_write_req_prepare`), and the guest with it.
-fn in_hand(node: &Node, disk: &DiskTag, handed_over: bool) -> Result<()> {
-    if node.active && !handed_over {
-        return Ok(());
-    }
-    let message = format!("disk {}: the domain's QEMU has handed over its image to a migration", disk.vdev);
-    Err(HostError::new(ErrorKind::DomainState, message)
-        .hint("let the guest go on first (cont), or end the domain"))
-}
-
-fn has(head: &ImageHead, disk: &DiskTag) -> bool {
-    head.tags.iter().any(|t| t == disk.tag.as_str())
-}
-
-fn about_disk(mut e: HostError, disk: &DiskTag) -> HostError {
-    e.message = format!("disk {}: {}", disk.vdev, e.message);
-    e
-}
-
-/// Checks that the image is the file that was recorded.
-fn same_file(disk: &DiskTag) -> Result<()> {
-    let path = disk.path.as_path();
-    let changed = |why: String| {
-        HostError::new(ErrorKind::Changed, format!("disk {}: {}{why}", disk.vdev, path.display()))
-    };
-    let file = process::file_id(path).map_err(|e| changed(format!(": {e}")))?;
-    let now = format!("{}:{}", file.0, file.1);
-    if now == disk.file.as_str() {
-        return Ok(());
-    }
-    Err(changed(format!(" is another file ({now}) than the one recorded ({})", disk.file))
-        .hint("put the recorded image back, or see who replaced it"))
 }
 
 impl<N: Nodes> Host for RealHost<N> {

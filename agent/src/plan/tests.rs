@@ -433,3 +433,134 @@ fn versions_are_read_out_of_texts() {
         assert_eq!(super::revert::version(text), v, "{text}");
     }
 }
+
+/// A domain under Xen.
+fn xen(state: Option<RunState>) -> DomainFacts {
+    let mut f = facts(state);
+    f.driver = DriverKind::Xen;
+    f.config = RawJson::new(r#"{"c_info":{"name":"web","type":"pv"},"b_info":{}}"#).unwrap();
+    f.reader = Some("Xen 4.17.7".into());
+    if let Some(m) = &mut f.memory {
+        m.writer = "Xen 4.17.7".into();
+    }
+    f
+}
+
+#[test]
+fn under_xen_memory_comes_before_the_disks() {
+    let live = r#""op.vm_snapshot_create":{"domain":"web","memory":"live"}"#;
+    let none = r#""op.vm_snapshot_create":{"domain":"web","memory":"none"}"#;
+    let memory = "create_memory_file pause memory_begin disks_create release memory_complete sync commit";
+    for (op, steps, method, is_live) in [
+        (VM, memory, "xen_suspend", Some(false)),
+        (live, memory, "xen_suspend", Some(true)),
+        (none, "pause disks_create release sync commit", "xen_pause", None),
+    ] {
+        let ask = Ask::new(op, xen(Some(RunState::Running)));
+        assert_eq!(ask.steps(), steps, "{op}");
+        let plan = ask.plan().unwrap();
+        let pause =
+            plan.steps.iter().find_map(|s| if let StepAct::Pause(p) = &s.act { Some(p) } else { None });
+        assert_eq!(pause.unwrap().method.to_string(), method, "{op}");
+        let out =
+            plan.steps.iter().find_map(|s| if let StepAct::MemoryBegin(m) = &s.act { Some(m) } else { None });
+        assert_eq!(out.map(|m| m.live), is_live, "live only when it is asked for: {op}");
+    }
+    let mut paused = xen(Some(RunState::Paused));
+    paused.memory.as_mut().unwrap().paused = Err("it is paused".into());
+    let e = Ask::new(VM, paused).refusal();
+    assert!(e.kind == ErrorKind::DomainState && e.message.contains("it is paused"), "{e}");
+}
+
+#[test]
+fn a_disk_that_no_qemu_serves_is_refused_by_name_unless_it_is_left_out() {
+    let mut facts = xen(Some(RunState::Running));
+    facts.disks[1].served = Err("the kernel serves /dev/vg/b to it (backend phy), not a QEMU".into());
+    let e = Ask::new(VM, facts.clone()).refusal();
+    assert_eq!(e.kind, ErrorKind::DiskUnsupported);
+    assert!(e.message.contains("xvdb") && e.message.contains("backend phy"), "{e}");
+    let without = r#""op.vm_snapshot_create":{"domain":"web","exclude_disks":["xvdb"]}"#;
+    assert!(Ask::new(without, facts).plan().is_ok());
+}
+
+#[test]
+fn what_cannot_be_started_again_is_not_ended() {
+    let snap = || {
+        let mut s = record(&Ask::new(VM, xen(Some(RunState::Running))).plan().unwrap()).clone();
+        s.name = xensnap::contract::SnapshotName::new("a").unwrap();
+        s
+    };
+    let revert = |op: &'static str, change: &dyn Fn(&mut DomainFacts)| {
+        let snapshot = snap();
+        let mut facts = holding(xen(Some(RunState::Running)), &snapshot);
+        change(&mut facts);
+        let mut ask = Ask::new(op, facts);
+        ask.snapshots = vec![snapshot];
+        ask
+    };
+    let memory = r#""op.vm_snapshot_revert":{"domain":"web","snapshot":"a"}"#;
+    let boot = r#""op.vm_snapshot_revert":{"domain":"web","snapshot":"a","disks_only":true,"final_state":"running"}"#;
+    let stopped = r#""op.vm_snapshot_revert":{"domain":"web","snapshot":"a","disks_only":true}"#;
+    assert!(revert(memory, &|_| {}).plan().is_ok());
+    let taken = |f: &mut DomainFacts| f.other_names = vec!["web".into()];
+    assert!(revert(memory, &taken).refusal().message.contains("the name web"));
+    assert!(revert(stopped, &taken).plan().is_ok(), "nothing is started");
+    let no_libxl = |f: &mut DomainFacts| f.can_boot = Err("no libxl".into());
+    assert!(revert(boot, &no_libxl).refusal().message.contains("no libxl"));
+    assert!(revert(memory, &no_libxl).plan().is_ok(), "xl restore needs none of ours");
+    for (now, fits) in
+        [("Xen 4.16.2", false), ("Xen 4.18.0", true), ("Xen 4.20.1", false), ("Xen 5.0.0", false)]
+    {
+        let reads = revert(memory, &|f| f.reader = Some(now.into())).plan();
+        assert_eq!(reads.is_ok(), fits, "4.17's image under {now}");
+    }
+}
+
+#[test]
+fn boot_files_are_recorded_kept_and_compared() {
+    let path = |p: &str| AbsPath::new(p).unwrap();
+    let sum = |c: char| xensnap::contract::Sha256::new(c.to_string().repeat(64)).unwrap();
+    let file = |p: &str, c: char| FileFacts { path: path(p), found: Ok((5, sum(c))) };
+    let keep = r#""op.vm_snapshot_create":{"domain":"web","keep_boot_files":true}"#;
+    let mut facts = xen(Some(RunState::Running));
+    facts.config =
+        RawJson::new(r#"{"c_info":{"name":"web","type":"pv"},"b_info":{"kernel":"/boot/k"}}"#).unwrap();
+    facts.boots = Some(crate::host::driver::Boots {
+        files: vec![(xensnap::contract::BootRole::Kernel, path("/boot/k"))],
+        cmdline: Some("quiet".into()),
+    });
+    let mut create = Ask::new(keep, facts.clone());
+    create.files = vec![file("/boot/k", 'a')];
+    assert!(create.steps().starts_with("copy_files create_memory_file pause"), "{}", create.steps());
+    let mut snapshot = record(&create.plan().unwrap()).clone();
+    snapshot.name = xensnap::contract::SnapshotName::new("a").unwrap();
+    create.files = vec![FileFacts { path: path("/boot/k"), found: Err("gone".into()) }];
+    assert_eq!(create.refusal().kind, ErrorKind::Changed, "what is to be kept must be there");
+
+    let copy = format!("/store/{UUID}/op-1.kernel");
+    let revert = r#""op.vm_snapshot_revert":{"domain":"web","snapshot":"a"}"#;
+    for (now, kept, warned, kernel) in [
+        ('a', 'a', "", "/boot/k"),
+        ('b', 'a', "the copy kept is used", copy.as_str()),
+        ('b', 'c', "not what was kept", "/boot/k"),
+    ] {
+        let mut ask = Ask::new(revert, holding(facts.clone(), &snapshot));
+        ask.snapshots = vec![snapshot.clone()];
+        ask.files = vec![file("/boot/k", now), file(&copy, kept)];
+        let plan = ask.plan().unwrap();
+        let words: Vec<&str> =
+            plan.warnings.iter().map(|w| w.as_str()).filter(|w| w.contains("kernel")).collect();
+        assert_eq!(words.is_empty(), warned.is_empty(), "{words:?}");
+        assert!(words.iter().all(|w| w.contains(warned)), "{words:?}");
+        let start =
+            plan.steps.iter().find_map(|s| if let StepAct::StartDomain(s) = &s.act { Some(s) } else { None });
+        assert!(start.unwrap().config.as_str().contains(&format!("\"kernel\":\"{kernel}\"")), "{kernel}");
+    }
+    let mut used = facts;
+    used.boots.as_mut().unwrap().files[0].1 = path(&copy);
+    let mut delete = Ask::new(r#""op.vm_snapshot_delete":{"domain":"web","snapshot":"a"}"#, used);
+    delete.snapshots = vec![snapshot];
+    assert!(delete.refusal().message.contains("boots from"), "the domain could not reboot");
+    delete.facts.boots = None;
+    assert_eq!(delete.steps(), "!disks_delete remove_file remove_file commit");
+}

@@ -38,6 +38,7 @@ use super::{HostError, Instance, MemoryAbility, Progress, Result, RunState, file
 use crate::fault::point;
 use crate::libxl::protocol::{self, Info, Request, RunState as XenState, Status, Target};
 
+mod ability;
 pub mod config;
 mod hand;
 pub mod image;
@@ -47,7 +48,6 @@ pub mod noted;
 pub mod release;
 pub mod tools;
 
-use config::Guest;
 use hand::{Hand, Hands};
 use tools::{ToolError, Tools, doing};
 
@@ -57,8 +57,6 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 const REQUEST_MAX: Duration = Duration::from_secs(60);
 /// For how long a host's lack of libxl is believed.
 const NO_LIBXL: Duration = Duration::from_secs(60);
-/// A device that is in use (`XenbusStateConnected` in Xen's public/io/xenbus.h).
-const CONNECTED: &str = "4";
 /// How long a pause's lock may be waited for: somebody else is releasing then.
 const LOCK_MAX: Duration = Duration::from_secs(60);
 
@@ -377,18 +375,6 @@ impl<N: Nodes> XenDriver<N> {
         self.info().await.map(drop).map_err(|why| format!("libxl cannot be had on this host: {why}"))
     }
 
-    /// Whether the guest drives one of its disks: then its kernel is up, as far as xenstore shows. (It says so in `control/feature-suspend` too, but only once:
-    /// a restored guest has that no more.) The nodes are the guest's: it can only fool itself.
-    async fn drives(&self, domid: u32) -> Result<bool> {
-        let folder = format!("/local/domain/{domid}/device/vbd");
-        for disk in self.nodes.list(&folder).await? {
-            if self.nodes.read(&format!("{folder}/{disk}/state")).await?.as_deref() == Some(CONNECTED) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Whether an operation has suspended the domain: then an HVM guest's QEMU has let go of its images, until `cont`.
     async fn suspended(&self, domain: Uuid) -> bool {
         self.work(domain).await.saved.is_some()
@@ -453,38 +439,7 @@ impl<N: Nodes> Driver for XenDriver<N> {
     }
 
     async fn memory(&self, instance: &Instance) -> Result<MemoryAbility> {
-        let read = config::read(self.libxl_config(instance).await?)?;
-        let status = {
-            let mut work = self.work(instance.uuid).await;
-            self.status(&mut work, instance).await?
-        };
-        let info = self.info().await;
-        let writer = self.reader().await.unwrap_or_else(|| "Xen".into());
-        let answers = read.guest == Guest::Hvm || self.drives(instance.domid).await?;
-        let cannot = if read.passthrough {
-            Some("it has devices of the host (PCI passthrough), which libxl cannot save".to_owned())
-        } else if status.paused && status.state != XenState::Suspended {
-            Some(
-                "it is paused, and Xen's toolstack saves no paused guest: let it go on first (xl unpause)"
-                    .to_owned(),
-            )
-        } else if !answers {
-            Some("none of its devices is connected: its kernel may still be booting, or hang, and would not answer a suspend".to_owned())
-        } else {
-            None
-        };
-        let logs = match (&info, read.guest) {
-            (Ok(i), Guest::Pv) if !i.shadow => {
-                Err("Xen can log a PV guest's changes only with shadow paging (virt_caps), which this host has not".to_owned())
-            }
-            (Ok(i), Guest::Pvh | Guest::Hvm) if !i.hap => {
-                Err("Xen can log a guest's changes only with hap (virt_caps), which this host has not".to_owned())
-            }
-            (Ok(_), _) => Ok(()),
-            (Err(why), _) => Err(format!("libxl cannot be had on this host: {why}")),
-        };
-        let paused = cannot.clone().map_or(Ok(()), Err);
-        Ok(MemoryAbility { live: cannot.map_or(logs, Err), paused, ram: read.config.ram, writer })
+        self.ability(instance).await
     }
 
     async fn link(&self, instance: &Instance) -> Result<(Process, Link)> {
@@ -599,31 +554,5 @@ impl<N: Nodes> Driver for XenDriver<N> {
 
     async fn start(&self, domain: Uuid, start: &Start) -> Result<Instance> {
         self.start_one(domain, start).await
-    }
-}
-
-impl<N: Nodes> XenDriver<N> {
-    /// Pauses it, and sees that it is.
-    async fn pause_now(&self, work: &mut Work, instance: &Instance) -> Result<()> {
-        let target = target(instance);
-        let about = |e: ToolError| e.about(&instance.name);
-        let status = match self.hand(work).await {
-            Some(hand) => {
-                let deadline = Instant::now() + REQUEST_MAX;
-                hand.ask::<Status>(&Request::Pause(target), deadline).await.map_err(about)?
-            }
-            None => {
-                self.tools.pause(target).await.map_err(about)?;
-                self.status(work, instance).await?
-            }
-        };
-        match status.state {
-            XenState::Paused => Ok(()),
-            state => {
-                let message = format!("domain {} is {} though it was paused", instance.name, state.word());
-                Err(HostError::new(ErrorKind::DomainState, message)
-                    .hint("see what was done to it, then ask again"))
-            }
-        }
     }
 }

@@ -1,0 +1,89 @@
+//! How a domain's memory can be saved; and its pause where nothing is saved.
+
+use tokio::time::Instant;
+use xensnap::contract::ErrorKind;
+
+use super::config::{self, Guest};
+use super::tools::ToolError;
+use super::{REQUEST_MAX, Work, XenDriver, target};
+use crate::host::nodes::Nodes;
+use crate::host::{HostError, Instance, MemoryAbility, Result};
+use crate::libxl::protocol::{Request, RunState as XenState, Status};
+
+/// A device that is in use (`XenbusStateConnected` in Xen's public/io/xenbus.h).
+const CONNECTED: &str = "4";
+impl<N: Nodes> XenDriver<N> {
+    /// How its memory can be saved.
+    pub(super) async fn ability(&self, instance: &Instance) -> Result<MemoryAbility> {
+        let read = config::read(self.libxl_config(instance).await?)?;
+        let status = {
+            let mut work = self.work(instance.uuid).await;
+            self.status(&mut work, instance).await?
+        };
+        let info = self.info().await;
+        let writer = self.reader().await.unwrap_or_else(|| "Xen".into());
+        let answers = read.guest == Guest::Hvm || self.drives(instance.domid).await?;
+        let cannot = if read.passthrough {
+            Some("it has devices of the host (PCI passthrough), which libxl cannot save".to_owned())
+        } else if status.paused && status.state != XenState::Suspended {
+            Some(
+                "it is paused, and Xen's toolstack saves no paused guest: let it go on first (xl unpause)"
+                    .to_owned(),
+            )
+        } else if !answers {
+            Some("none of its devices is connected: its kernel may still be booting, or hang, and would not answer a suspend".to_owned())
+        } else {
+            None
+        };
+        let logs = match (&info, read.guest) {
+            (Ok(i), Guest::Pv) if !i.shadow => {
+                Err("Xen can log a PV guest's changes only with shadow paging (virt_caps), which this host has not".to_owned())
+            }
+            (Ok(i), Guest::Pvh | Guest::Hvm) if !i.hap => {
+                Err("Xen can log a guest's changes only with hap (virt_caps), which this host has not".to_owned())
+            }
+            (Ok(_), _) => Ok(()),
+            (Err(why), _) => Err(format!("libxl cannot be had on this host: {why}")),
+        };
+        let paused = cannot.clone().map_or(Ok(()), Err);
+        Ok(MemoryAbility { live: cannot.map_or(logs, Err), paused, ram: read.config.ram, writer })
+    }
+
+    /// Whether the guest drives one of its disks: then its kernel is up, as far as xenstore shows. (It says so in `control/feature-suspend` too, but only once:
+    /// a restored guest has that no more.) The nodes are the guest's: it can only fool itself.
+    async fn drives(&self, domid: u32) -> Result<bool> {
+        let folder = format!("/local/domain/{domid}/device/vbd");
+        for disk in self.nodes.list(&folder).await? {
+            if self.nodes.read(&format!("{folder}/{disk}/state")).await?.as_deref() == Some(CONNECTED) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl<N: Nodes> XenDriver<N> {
+    /// Pauses it, and sees that it is.
+    pub(super) async fn pause_now(&self, work: &mut Work, instance: &Instance) -> Result<()> {
+        let target = target(instance);
+        let about = |e: ToolError| e.about(&instance.name);
+        let status = match self.hand(work).await {
+            Some(hand) => {
+                let deadline = Instant::now() + REQUEST_MAX;
+                hand.ask::<Status>(&Request::Pause(target), deadline).await.map_err(about)?
+            }
+            None => {
+                self.tools.pause(target).await.map_err(about)?;
+                self.status(work, instance).await?
+            }
+        };
+        match status.state {
+            XenState::Paused => Ok(()),
+            state => {
+                let message = format!("domain {} is {} though it was paused", instance.name, state.word());
+                Err(HostError::new(ErrorKind::DomainState, message)
+                    .hint("see what was done to it, then ask again"))
+            }
+        }
+    }
+}
