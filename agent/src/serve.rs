@@ -6,7 +6,7 @@
 //!                                                                  service manager:    WATCHDOG      READY    STOPPING
 //! ```
 //!
-//! READY waits until what an earlier agent left open is settled (or for [`SETTLE_MAX`]): the unit starts before the domains that are started by themselves,
+//! READY waits until what an earlier agent left open is settled (ten minutes at most, `SETTLE_MAX`): the unit starts before the domains that are started by themselves,
 //! so that none runs on disks that are half way through a revert. Requests are taken meanwhile.
 //!
 //! One thread for all tasks and one for the store: the agent waits, it does not compute. Idle, it wakes for its heartbeat only.
