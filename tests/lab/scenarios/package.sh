@@ -1,0 +1,77 @@
+#!/bin/bash
+# package: restarted, killed, hung, upgraded, removed, purged and installed again: guests run on, data is as it was. At shutdown the agent ends before the guests.
+# where: dom0
+# kinds: pv
+. ./lib.sh
+deb=/opt/lab/xensnap.deb
+store=/var/lib/xen/snapshots
+pid() { systemctl show -P MainPID xensnapd; }
+another() { local now; now=$(pid); [ "$now" != 0 ] && [ "$now" != "$1" ] && agent_up; } # another PID: not that one, and it answers
+# What was saved, byte for byte: all of the store but the database's own files, and the records as the store says them.
+data() {
+  find $store -name '*.save' -exec sha256sum {} + | sort
+  xensnap vm-snapshot-list g --json
+}
+# upgraded DEB: the same package with a higher version
+upgraded() {
+  rm -rf /tmp/upgrade && dpkg-deb -R "$1" /tmp/upgrade && sed -i 's/^Version: .*/&+upgrade/' /tmp/upgrade/DEBIAN/control && dpkg-deb --root-owner-group -Znone -b /tmp/upgrade /tmp/upgrade.deb
+}
+new_guest g "$1" || finish
+check 'the agent is ready, and systemd knows it' [ "$(systemctl show -P StatusText xensnapd)" = serving ]
+check 'the package brings xensnap-libxl, and it finds a libxl' /usr/libexec/xensnap/xensnap-libxl info
+does 'a snapshot from within the sandbox' vm-snapshot-create g --name one
+data >/tmp/before
+check 'there is something to look after' test -s /tmp/before
+old=$(pid)
+systemctl restart xensnapd
+check 'systemctl restart' soon 60 another "$old"
+check 'restarted: the guest counts on' counts_on g
+old=$(pid)
+kill -9 "$old"
+check 'kill -9: it is back' soon 90 another "$old"
+check 'killed: the guest counts on' counts_on g
+old=$(pid)
+kill -STOP "$old"
+check 'stopped (SIGSTOP): the watchdog has it started again' soon 150 another "$old"
+check 'the watchdog did it' eval 'journalctl -q --no-pager -u xensnapd | grep -q "Watchdog timeout"'
+check 'upgrade: made' upgraded $deb
+old=$(pid)
+check 'upgrade: installed' dpkg -i /tmp/upgrade.deb
+check 'upgraded: the new agent runs' soon 60 another "$old"
+check 'upgraded: the guest counts on' counts_on g
+data >/tmp/after
+check 'upgraded: data is as it was' diff /tmp/before /tmp/after
+# All at once, as at shutdown: the agent ends before the guests are stopped or saved, and starts before those that start by themselves.
+systemctl start xendomains
+printf '[Unit]\nDefaultDependencies=no\nConflicts=xendomains.service xensnapd-stop.service xensnapd.service\n[Service]\nType=oneshot\nExecStart=/bin/true\n' >/run/systemd/system/lab-end.service
+systemctl daemon-reload
+since=$(date '+%F %T')
+systemctl start lab-end
+order=$(journalctl -q --no-pager -o cat --since "$since" -u xensnapd -u xendomains | grep -oE 'xensnapd: stopping|Stopping xendomains' | head -2 | tr '\n' ' ')
+is 'the agent ends before the guests' "$order" 'xensnapd: stopping Stopping xendomains '
+check 'it is at an end' eval '! systemctl -q is-active xensnapd'
+xensnap domain list >/dev/null
+# `xl list` may be empty now only if xendomains was told to save or stop them; the lab's is not.
+check 'the guest counts on without an agent' counts_on g
+systemctl start xensnapd
+check 'started again' soon 60 agent_up
+check 'remove' dpkg -r xensnap
+check 'removed: the agent is gone' eval '! pgrep -x xensnapd'
+check 'removed: the guest counts on' counts_on g
+check 'removed: the configuration stays' test -s /etc/xensnap/xensnapd.toml
+said=$(dpkg -P xensnap 2>&1)
+check 'purge says where the data is' grep -q 'kept: the records and memory images' <<<"$said"
+check 'purged: the memory image is there' test -s "$(find $store -name '*.save' | head -1)"
+check 'purged: the mark is there' test -s /var/lib/xensnap/installed
+check 'purged: the tag is in the image' test -n "$(tags $G/g-a.qcow2)"
+check 'installed again' install_package
+data >/tmp/after
+check 'installed again: data is as it was' diff /tmp/before /tmp/after
+mark g later
+does 'a revert to what was taken before all of it' vm-snapshot-revert g one
+check 'the guest answers' up g
+check 'RAM and disks agree' agrees g
+does 'delete' vm-snapshot-delete g one
+check 'nothing is left over' is_tidy g
+destroy g
+finish
