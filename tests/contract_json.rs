@@ -10,7 +10,7 @@ use xensnap::wire::{
     self, AbsPath, DecodeError, RawJson, Timestamp, from_str, from_xenstore, to_string, to_xenstore,
 };
 
-const CREATE: &str = r#"{"contract":1,"dry_run":false,"op.vm_snapshot_create":{"domain":"web","memory":"auto","disks":["xvda","xvdb"]}}"#;
+const CREATE: &str = r#"{"contract":1,"dry_run":false,"op.vm_snapshot_create":{"domain":"web","memory":"auto","disks":["xvda","xvdb"],"keep_boot_files":false}}"#;
 const AGENT: &str = r#"{"contract":1,"version":"0.1.0","pid":7,"boot_id":"67e55044-10b1-426f-9247-bb680e5fe0c8","started_at":"2026-11-23T10:20:30.000000000Z","heartbeat_at":"2026-11-23T10:20:40.000000001Z","operations":0,"ignored":0}"#;
 const DISK: &str =
     r#"{"vdev":"xvda","path":"/img/a.qcow2","format":"qcow2","read_only":false,"cdrom":false}"#;
@@ -306,7 +306,7 @@ fn a_request_is_made_in_a_few_words() {
     };
     let request = Request::new(1, RequestOp::VmSnapshotCreate(create));
     let text = to_xenstore(&request).unwrap();
-    let expected = r#"{"contract":1,"dry_run":false,"op.vm_snapshot_create":{"domain":"web","name":"before-upgrade","memory":"none"}}"#;
+    let expected = r#"{"contract":1,"dry_run":false,"op.vm_snapshot_create":{"domain":"web","name":"before-upgrade","memory":"none","keep_boot_files":false}}"#;
     assert_eq!(text, expected);
     assert_eq!(from_xenstore::<Request>(text.as_bytes()).unwrap(), request);
     assert_eq!(Request::xenstore_path("op-1"), "/tool/xensnap/request/op-1");
