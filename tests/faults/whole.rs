@@ -111,15 +111,26 @@ pub(crate) fn names(folder: &Path) -> BTreeSet<String> {
     entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// Checks a qcow2 image that no QEMU has open: clusters may have leaked, none may be corrupt.
+/// Checks a qcow2 image that no QEMU has open: clusters may have leaked, none may be corrupt. A QEMU killed just now holds its lock until the last of its
+/// threads has ended: the check cannot be made before that.
 #[expect(clippy::disallowed_methods, reason = "a test's helper: it starts qemu-img")]
 pub(crate) fn sound(image: &PathBuf) {
-    let out =
-        std::process::Command::new("qemu-img").args(["check", "-f", "qcow2"]).arg(image).output().unwrap();
+    /// qemu-img's exit code for a check that could not be made.
+    const NOT_MADE: Option<i32> = Some(1);
+    let until = Instant::now() + SOON;
+    let out = loop {
+        let out = std::process::Command::new("qemu-img").args(["check", "-f", "qcow2"]).arg(image).output();
+        let out = out.unwrap();
+        if out.status.code() != NOT_MADE || Instant::now() >= until {
+            break out;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
     assert!(
         matches!(out.status.code(), Some(0 | 3)),
-        "{}: {}",
+        "{}: {}{}",
         image.display(),
-        String::from_utf8_lossy(&out.stdout)
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
     );
 }
