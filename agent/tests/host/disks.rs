@@ -231,6 +231,7 @@ async fn an_image_that_a_process_has_open_is_not_touched_offline() {
     host.disks_delete(guest.config.uuid, &tags).await.unwrap();
     // A QEMU that nobody registered holds them too.
     guest.start(false);
+    drop(guest.qmp().await); // its socket is there before its disks are open; it answers after that
     let e = host.disks_create(None, &tags).await.unwrap_err();
     assert!(e.message.contains("(qemu-system-x86"), "{e}");
     host.disks_delete(guest.config.uuid, &tags).await.unwrap(); // there is nothing to delete
