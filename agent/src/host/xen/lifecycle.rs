@@ -20,12 +20,13 @@ use xensnap::contract::{ErrorKind, Start};
 use xensnap::wire::RawJson;
 
 use super::tools::doing;
-use super::{XenDriver, config, image, target};
+use super::{XenDriver, config, target};
 use crate::fault::point;
 use crate::host::nodes::Nodes;
 use crate::host::process::{self, Process};
 use crate::host::{HostError, Instance, Result, RunState, detached, files, pause};
 use crate::libxl::protocol::{Answer, Created, RunState as XenState, from_line};
+use crate::libxl::savefile;
 
 /// How long `xl destroy` may take: it scrubs the guest's memory.
 const DESTROY_MAX: Duration = Duration::from_secs(300);
@@ -182,7 +183,7 @@ impl<N: Nodes> XenDriver<N> {
         let mut command = Vec::new();
         if let Some(path) = &start.memory {
             let file = files::open_memory(path.as_path())?;
-            let head = image::head(&mut &file)
+            let head = savefile::read(&file)
                 .map_err(|e| HostError::new(ErrorKind::Changed, format!("the memory image {path}: {e}")))?;
             command.extend([text(&self.settings.exe), "noted".into(), text(&mark.answer)]);
             let other = config::moved(&head.config, &start.config)?;

@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use super::image;
 use crate::host::files;
+use crate::libxl::savefile;
 
 /// What to run.
 #[derive(Clone, Debug, clap::Args)]
@@ -63,9 +63,9 @@ fn run(noted: &Noted) -> io::Result<i32> {
 
 /// The head with that config, and the image's stream.
 fn open(config: &Path, path: &Path) -> io::Result<(Vec<u8>, File)> {
-    let head = image::head_of(&std::fs::read_to_string(config)?).map_err(io::Error::other)?;
+    let head = savefile::head(&std::fs::read_to_string(config)?).map_err(io::Error::other)?;
     let mut file = File::open(path)?;
-    image::head(&mut file).map_err(io::Error::other)?;
+    savefile::read(&mut file).map_err(io::Error::other)?;
     Ok((head, file))
 }
 
@@ -82,7 +82,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         let write = |name: &str, bytes: &[u8]| File::create(path(name)).unwrap().write_all(bytes).unwrap();
-        write("image", &[image::head_of("{\"old\":1}").unwrap(), b"the stream".to_vec()].concat());
+        write("image", &[savefile::head("{\"old\":1}").unwrap(), b"the stream".to_vec()].concat());
         write("config", b"{\"new\":true}");
         let script = format!("cat > {}; exit 3", path("read").display());
         let noted = Noted {
@@ -94,6 +94,6 @@ mod tests {
         assert_eq!(main(&noted), ExitCode::SUCCESS);
         assert_eq!(std::fs::read_to_string(path("answer")).unwrap(), "3\n");
         let read = std::fs::read(path("read")).unwrap();
-        assert_eq!(read, [image::head_of("{\"new\":true}").unwrap(), b"the stream".to_vec()].concat());
+        assert_eq!(read, [savefile::head("{\"new\":true}").unwrap(), b"the stream".to_vec()].concat());
     }
 }
