@@ -69,8 +69,12 @@ impl Process {
 
     /// The process group that it is in.
     pub fn group(self) -> Option<u32> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
-        stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().nth(2)?.parse().ok()
+        stat(self.pid).ok()?.split_ascii_whitespace().nth(2)?.parse().ok()
+    }
+
+    /// Its name, as far as the kernel keeps it: 15 bytes.
+    pub fn name(self) -> String {
+        String::from_utf8_lossy(&proc(self.pid, "comm").unwrap_or_default()).trim().to_owned()
     }
 
     /// Its arguments.
@@ -168,8 +172,7 @@ pub fn file_id(path: &Path) -> io::Result<FileId> {
 pub fn holder_of(files: &[FileId]) -> io::Result<Option<String>> {
     for process in all() {
         if process.files()?.iter().any(|f| files.contains(f)) {
-            let name = proc(process.pid, "comm").unwrap_or_default();
-            return Ok(Some(format!("process {} ({})", process.pid, String::from_utf8_lossy(&name).trim())));
+            return Ok(Some(format!("process {} ({})", process.pid, process.name())));
         }
     }
     let loops = fs::read_dir("/sys/block").into_iter().flatten().flatten();

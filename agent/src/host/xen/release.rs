@@ -8,7 +8,6 @@
 //!
 //! Xen counts pauses: ours is taken back once, an administrator's stays. A resume leaves it alone too.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -129,8 +128,7 @@ async fn kill(found: Vec<Process>) -> Result<bool> {
 
 /// Whether it is one of the programs that save: a process id alone may have been used again.
 fn is_ours(process: Process) -> bool {
-    let name = fs::read_to_string(format!("/proc/{}/comm", process.pid)).unwrap_or_default();
-    ["xensnap-libxl", "libxl-save-help", "xl"].contains(&name.trim())
+    ["xensnap-libxl", "libxl-save-help", "xl"].contains(&process.name().as_str())
 }
 
 /// Takes back a request to suspend that the guest has not answered yet; returns whether there was one. libxl does it so too.
