@@ -47,6 +47,7 @@ pub mod real;
 pub mod settings;
 #[cfg(test)]
 pub(crate) mod sim;
+pub mod started;
 pub mod xen;
 
 pub use error::{HostError, Result};
@@ -60,7 +61,9 @@ pub enum RunState {
     Running,
     /// Paused, by us or by somebody else.
     Paused,
-    /// Being ended, crashed, suspended, or receiving a migration: named by the word its driver uses. No snapshot can be taken.
+    /// It stands still for good: crashed, shut down and kept, stopped by an error. It can be ended, and reverted; no snapshot can be taken.
+    Still(&'static str),
+    /// Being ended, suspended, or receiving a migration: named by the word its driver uses. Nothing can be done with it now.
     Other(&'static str),
 }
 

@@ -131,6 +131,15 @@ pub(super) fn must_pause(known: &Known<'_>, disks: usize, memory: Memory) -> Res
 pub(super) fn unfit(known: &Known<'_>, state: RunState) -> HostError {
     let word = match state {
         RunState::Other(word) => word,
+        RunState::Still(word) => {
+            return HostError::new(
+                ErrorKind::DomainState,
+                format!("domain {} is {word}: no snapshot of it can be taken", known.facts.name),
+            )
+            .hint(
+                "revert it to a snapshot that it has (without --snapshot-first), or end it, then ask again",
+            );
+        }
         _ => "in a state that its hypervisor does not tell",
     };
     HostError::new(

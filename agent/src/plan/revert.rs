@@ -153,6 +153,9 @@ fn undo(
 
 /// A whole snapshot of the present state, committed before anything is ended; the guest stays paused after it.
 fn first(known: &Known<'_>, vm: bool, steps: &mut Vec<Step>) -> Result<(), HostError> {
+    if let Some(state @ RunState::Still(_)) = known.facts.instance.as_ref().map(|i| i.state) {
+        return Err(create::unfit(known, state));
+    }
     let selected = disks::select(known, None, None)?;
     let memory = match &known.facts.memory {
         Some(ability) if vm && ability.paused.is_ok() => Memory::Paused,

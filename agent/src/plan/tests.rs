@@ -255,6 +255,7 @@ fn refusals_name_the_thing_and_the_way_out() {
         ("no disk left", emptied, running(), ErrorKind::NoDisk, "left"),
         ("too long a pause", hasty, running(), ErrorKind::Limit, "paused"),
         ("suspended", VM, facts(Some(RunState::Other("suspended"))), ErrorKind::DomainState, "suspended"),
+        ("crashed", VM, facts(Some(RunState::Still("crashed"))), ErrorKind::DomainState, "crashed"),
         ("unknown state", VM, facts(Some(RunState::Unknown)), ErrorKind::DomainState, "state"),
         (
             "live asked",
@@ -270,6 +271,16 @@ fn refusals_name_the_thing_and_the_way_out() {
         assert!(e.message.contains(word), "{what}: {}", e.message);
         assert!(e.hint.is_some(), "{what}: {} gives no way out", e.message);
     }
+}
+
+#[test]
+fn a_crashed_domain_cannot_be_kept_before_it_is_reverted() {
+    let vm = snapshot("a", VM);
+    let first = r#""op.vm_snapshot_revert":{"domain":"web","snapshot":"a","snapshot_first":true}"#;
+    let mut ask = Ask::new(first, holding(facts(Some(RunState::Still("crashed"))), &vm));
+    ask.snapshots = vec![vm];
+    let e = ask.refusal();
+    assert!(e.kind == ErrorKind::DomainState && e.message.contains("crashed"), "{e}");
 }
 
 #[test]
@@ -341,6 +352,13 @@ fn reverts() {
             revert,
             &vm,
             Some(RunState::Paused),
+            "verify disks_create !end_domain disks_apply start_domain disks_delete commit",
+        ),
+        (
+            "crashed",
+            revert,
+            &vm,
+            Some(RunState::Still("crashed")),
             "verify disks_create !end_domain disks_apply start_domain disks_delete commit",
         ),
         ("stopped", revert, &vm, None, "verify disks_create !disks_apply start_domain disks_delete commit"),

@@ -95,10 +95,10 @@ pub fn doing(state: RunState) -> Doing {
         RunState::Running => Doing::Running,
         RunState::Paused => Doing::Paused,
         RunState::Suspended => Doing::Other("suspended"),
-        RunState::PoweredOff | RunState::ShutDown => Doing::Other("shut down"),
+        RunState::PoweredOff | RunState::ShutDown => Doing::Still("shut down"),
         RunState::Rebooting => Doing::Other("rebooting"),
-        RunState::Crashed => Doing::Other("crashed"),
-        RunState::Watchdog => Doing::Other("stopped by its watchdog"),
+        RunState::Crashed => Doing::Still("crashed"),
+        RunState::Watchdog => Doing::Still("stopped by its watchdog"),
         RunState::SoftReset => Doing::Other("in the middle of a soft reset"),
         RunState::Dying => Doing::Other("being ended"),
     }
