@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use xensnap::contract::ErrorKind;
+
+use super::{HostError, Result};
 
 /// One process, and no later one with the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,20 +34,21 @@ impl std::fmt::Display for Process {
 impl std::str::FromStr for Process {
     type Err = ();
 
-    fn from_str(s: &str) -> Result<Self, ()> {
+    fn from_str(s: &str) -> std::result::Result<Self, ()> {
         let (pid, start) = s.split_once('-').ok_or(())?;
         Ok(Self { pid: pid.parse().map_err(|_| ())?, start: start.parse().map_err(|_| ())? })
     }
 }
 
 impl Process {
-    /// The process of this id, if it runs. A zombie does not: it holds nothing any more.
+    /// The process of this id, if it runs. A zombie does not, unless only its first thread has ended: the others have everything open still.
     pub fn of(pid: u32) -> Option<Self> {
         let stat = stat(pid).ok()?;
         let mut fields = stat.split_ascii_whitespace();
-        let state = fields.next()?;
-        let start = fields.nth(18)?.parse().ok()?;
-        (!matches!(state, "Z" | "X")).then_some(Self { pid, start })
+        let ended = matches!(fields.next()?, "Z" | "X");
+        let threads: u32 = fields.nth(16)?.parse().ok()?;
+        let start = fields.nth(1)?.parse().ok()?;
+        (!ended || threads > 1).then_some(Self { pid, start })
     }
 
     /// The process that this text names, if it still runs.
@@ -64,7 +68,7 @@ impl Process {
 
     /// Whether it is stopped by a signal.
     pub fn stopped(self) -> bool {
-        stat(self.pid).is_ok_and(|stat| matches!(stat.trim_start().chars().next(), Some('T' | 't')))
+        stat(self.pid).is_ok_and(|stat| stat.starts_with(['T', 't']))
     }
 
     /// The process group that it is in.
@@ -74,12 +78,12 @@ impl Process {
 
     /// Its name, as far as the kernel keeps it: 15 bytes.
     pub fn name(self) -> String {
-        String::from_utf8_lossy(&proc(self.pid, "comm").unwrap_or_default()).trim().to_owned()
+        String::from_utf8_lossy(&self.shown("comm").unwrap_or_default()).trim().to_owned()
     }
 
     /// Its arguments.
     pub fn args(self) -> Vec<String> {
-        let raw = proc(self.pid, "cmdline").unwrap_or_default();
+        let raw = self.shown("cmdline").unwrap_or_default();
         raw.split(|b| *b == 0)
             .filter(|a| !a.is_empty())
             .map(|a| String::from_utf8_lossy(a).into_owned())
@@ -98,7 +102,7 @@ impl Process {
     /// # Errors
     /// When they cannot be listed though it runs.
     pub fn files(self) -> io::Result<Vec<FileId>> {
-        let entries = match fs::read_dir(format!("/proc/{}/fd", self.pid)) {
+        let entries = match fs::read_dir(self.folder().join("fd")) {
             Ok(entries) => entries,
             Err(_) if !self.alive() => return Ok(Vec::new()),
             Err(e) => return Err(e),
@@ -110,6 +114,22 @@ impl Process {
             .collect())
     }
 
+    /// Where the kernel shows what it has: under its first thread, else under another that has not ended.
+    fn folder(self) -> PathBuf {
+        let process = PathBuf::from(format!("/proc/{}", self.pid));
+        if !stat(self.pid).is_ok_and(|stat| stat.starts_with('Z')) {
+            return process;
+        }
+        let threads = fs::read_dir(process.join("task")).into_iter().flatten().flatten().map(|e| e.path());
+        let living = |t: &PathBuf| read(&t.join("stat")).is_ok_and(|s| !after_name(&s).starts_with('Z'));
+        threads.into_iter().find(living).unwrap_or(process)
+    }
+
+    /// One of its files under `/proc`.
+    fn shown(self, name: &str) -> io::Result<Vec<u8>> {
+        read(&self.folder().join(name))
+    }
+
     /// Sends it a signal, never to another that got its id. Nothing happens when it has ended.
     pub fn signal(self, signal: Signal) {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return };
@@ -117,6 +137,35 @@ impl Process {
         if self.alive() {
             let _ = pidfd_send_signal(&fd, signal); // ESRCH: it has just ended, which is what we want
         }
+    }
+
+    /// Ends it: by SIGTERM, then by SIGKILL, waiting this long after each.
+    ///
+    /// # Errors
+    /// As [`Process::kill`].
+    pub async fn end(self, time: Duration) -> Result<()> {
+        if !self.stopped() {
+            self.signal(Signal::TERM); // a stopped one could not hear it
+            if self.gone_within(time).await {
+                return Ok(());
+            }
+        }
+        self.kill(time).await
+    }
+
+    /// Ends it by SIGKILL.
+    ///
+    /// # Errors
+    /// When it is still there after this time: something in the kernel holds it.
+    pub async fn kill(self, time: Duration) -> Result<()> {
+        let name = self.name();
+        self.signal(Signal::KILL);
+        if self.gone_within(time).await {
+            return Ok(());
+        }
+        let message = format!("process {} ({name}) does not end, not even by SIGKILL", self.pid);
+        Err(HostError::new(ErrorKind::BackendFailed, message)
+            .hint("it waits in the kernel, for a disk or a network file system: see what that waits for"))
     }
 
     /// Waits until it has ended; false when it has not within this time.
@@ -132,18 +181,21 @@ impl Process {
     }
 }
 
-/// One of a process's files under /proc. They say that they are empty, and would be read in pieces of 32 bytes and up, each made anew by the kernel.
-fn proc(pid: u32, name: &str) -> io::Result<Vec<u8>> {
+/// A file under `/proc`. They say that they are empty, and would be read in pieces of 32 bytes and up, each made anew by the kernel.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(4096);
-    File::open(format!("/proc/{pid}/{name}"))?.read_to_end(&mut bytes)?;
+    File::open(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// What `/proc/PID/stat` says after the name. That may hold blanks, parentheses, and half a character where the kernel has cut it.
 fn stat(pid: u32) -> io::Result<String> {
-    let stat = proc(pid, "stat")?;
+    read(Path::new(&format!("/proc/{pid}/stat"))).map(|stat| after_name(&stat))
+}
+
+fn after_name(stat: &[u8]) -> String {
     let name_end = stat.iter().rposition(|b| *b == b')').map_or(0, |at| at + 1);
-    Ok(String::from_utf8_lossy(stat.get(name_end..).unwrap_or_default()).into_owned())
+    String::from_utf8_lossy(stat.get(name_end..).unwrap_or_default()).trim_start().to_owned()
 }
 
 /// All processes.
@@ -202,6 +254,44 @@ mod tests {
         child.wait().unwrap();
         assert!(std::str::from_utf8(&comm).is_err(), "{comm:?}");
         assert!(seen.is_some_and(|p| !p.alive()), "{seen:?}");
+    }
+
+    #[test]
+    fn a_process_whose_first_thread_has_ended_has_its_files_open_still() {
+        let dir = tempfile::tempdir().unwrap();
+        let (image, source, program) =
+            (dir.path().join("image"), dir.path().join("a.c"), dir.path().join("leaderless"));
+        let text = "#include <pthread.h>\n#include <unistd.h>\nstatic void *rest(void *x) { for (;;) sleep(60); return x; }\n\
+            int main(void) { pthread_t t; pthread_create(&t, 0, rest, 0); pthread_exit(0); }\n";
+        crate::host::files::write_private(&source, text.as_bytes()).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a test")]
+        let run = |program: &Path| std::process::Command::new(program);
+        assert!(
+            run(Path::new("cc"))
+                .arg("-pthread")
+                .arg(&source)
+                .arg("-o")
+                .arg(&program)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let mut child = run(&program).stdin(File::create(&image).unwrap()).spawn().unwrap();
+        let until = std::time::Instant::now() + Duration::from_secs(30);
+        while !stat(child.id()).unwrap().starts_with('Z') {
+            assert!(std::time::Instant::now() < until, "its first thread goes on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let process = Process::of(child.id());
+        let shown = process.map(|p| (p.alive(), p.name(), p.args().len(), p.files().unwrap()));
+        if let Some(p) = process {
+            p.signal(Signal::KILL);
+        }
+        child.wait().unwrap();
+        let (alive, name, args, files) = shown.unwrap();
+        assert_eq!((alive, name.as_str(), args), (true, "leaderless", 1));
+        assert!(files.contains(&file_id(&image).unwrap()), "{files:?}");
+        assert!(!process.unwrap().alive());
     }
 
     #[test]

@@ -52,9 +52,4 @@ impl Settings {
     pub fn pauses(&self) -> PathBuf {
         super::pause::folder(&self.run_dir)
     }
-
-    /// Where configs, marks and logs of started domains are.
-    pub fn started(&self) -> PathBuf {
-        self.run_dir.join("started")
-    }
 }

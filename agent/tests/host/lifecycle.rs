@@ -81,7 +81,7 @@ async fn a_start_that_an_agent_left_half_done_is_begun_again() {
     );
     let what = (start.config.as_str(), Option::<String>::None, false);
     let mark = serde_json::json!({"what": what, "run": null, "reached": "Starting"});
-    let folder = rig.settings.started();
+    let folder = rig.settings.run_dir.join("started");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(format!("{uuid}.mark")), mark.to_string()).unwrap();
     let i = host.start_domain(uuid, &start).await.unwrap();

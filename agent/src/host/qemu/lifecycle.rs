@@ -8,12 +8,10 @@
 //! The mark (in the run folder) tells an agent that comes later whose start it finds: one that got as far as its registration is finished, one that did not is
 //! ended and begun again.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -27,6 +25,7 @@ use crate::host::link::{COMMAND_MAX, CONNECT_MAX};
 use crate::host::nodes::Nodes;
 use crate::host::process::{self, Process};
 use crate::host::qmp::{Qmp, QmpError};
+use crate::host::started::{Started, last_words};
 use crate::host::{HostError, Instance, Result, RunState, detached, files, pause};
 
 /// How long an exiting QEMU takes between closing its socket and being gone.
@@ -90,22 +89,6 @@ pub fn command(config: &QemuConfig, incoming: bool) -> Vec<String> {
 }
 
 impl<N: Nodes> QemuDriver<N> {
-    fn started_file(&self, domain: Uuid, ending: &str) -> PathBuf {
-        self.settings.started().join(format!("{domain}.{ending}"))
-    }
-
-    fn write_mark(&self, domain: Uuid, mark: &Mark) -> Result<()> {
-        let path = self.started_file(domain, "mark");
-        let written = serde_json::to_vec(mark)
-            .map_err(Into::into)
-            .and_then(|bytes| files::write_private(&path, &bytes));
-        written.map_err(|e| files::failed("cannot write the mark of a start,", &path, &e))
-    }
-
-    fn read_mark(&self, domain: Uuid) -> Option<Mark> {
-        serde_json::from_slice(&fs::read(self.started_file(domain, "mark")).ok()?).ok()
-    }
-
     /// Ends all runs of the domain, registered or not.
     pub(super) async fn end_all(&self, domain: Uuid) -> Result<()> {
         let known = self.registry.of(domain).await?;
@@ -113,7 +96,7 @@ impl<N: Nodes> QemuDriver<N> {
             self.quit(one).await;
         }
         for stray in process::qemus_of(domain) {
-            end_process(stray).await?;
+            stray.end(SIGNAL_MAX).await?;
         }
         point("end_domain.ended").await?;
         self.links.let_go(domain).await;
@@ -121,7 +104,7 @@ impl<N: Nodes> QemuDriver<N> {
             nobody_has(config).await?;
         }
         self.registry.forget_ended(domain).await?;
-        files::remove(&self.started_file(domain, "mark"))
+        Started::of(&self.settings, domain).unmark()
     }
 
     /// Asks a QEMU to end. Whether it did is the caller's to see.
@@ -150,7 +133,8 @@ impl<N: Nodes> QemuDriver<N> {
         }
         let what =
             (start.config.as_str().to_owned(), start.memory.as_ref().map(ToString::to_string), start.paused);
-        let earlier = self.read_mark(domain);
+        let kept = Started::of(&self.settings, domain);
+        let earlier: Option<Mark> = kept.marked();
         let running = self.registry.of(domain).await?;
         let begun = earlier.as_ref().filter(|m| m.what == what && m.reached != Reached::Starting);
         let found =
@@ -166,18 +150,18 @@ impl<N: Nodes> QemuDriver<N> {
                 return Err(HostError::new(ErrorKind::DomainState, message).hint("end it, then ask again"));
             }
             for stray in strays {
-                end_process(stray).await?;
+                stray.end(SIGNAL_MAX).await?;
             }
         }
         self.registry.forget_ended(domain).await?;
         nobody_has(&config).await?;
         let mut mark = Mark { what, run: None, reached: Reached::Starting };
-        self.write_mark(domain, &mark)?;
+        kept.mark(&mark)?;
         match self.bring_up(&config, start, &mut mark).await {
             Ok(known) => self.finish(&known, start, &mark).await,
             Err(e) => {
                 for stray in process::qemus_of(domain) {
-                    end_process(stray).await?;
+                    stray.end(SIGNAL_MAX).await?;
                 }
                 Err(e)
             }
@@ -187,10 +171,10 @@ impl<N: Nodes> QemuDriver<N> {
     /// From nothing to a registered QEMU that is paused.
     async fn bring_up(&self, config: &QemuConfig, start: &Start, mark: &mut Mark) -> Result<Arc<Known>> {
         let (domain, name) = (config.uuid, config.name.as_str());
-        let log = self.started_file(domain, "log");
-        let copy = self.started_file(domain, "json");
+        let kept = Started::of(&self.settings, domain);
+        let log = kept.file("log");
         let failed = |path: &Path, e: std::io::Error| files::failed("cannot prepare", path, &e);
-        files::write_private(&copy, start.config.as_str().as_bytes()).map_err(|e| failed(&copy, e))?;
+        let copy = kept.config(start.config.as_str())?;
         for path in [config.qmp.as_path(), config.pidfile.as_path()] {
             files::private_folder(path.parent().unwrap_or(Path::new("/"))).map_err(|e| failed(path, e))?;
             files::remove(path)?;
@@ -225,7 +209,7 @@ impl<N: Nodes> QemuDriver<N> {
         let known = self.registry.register(&copy, config, process).await?;
         mark.run = Some(process.to_string());
         mark.reached = Reached::Registered;
-        self.write_mark(domain, mark)?;
+        kept.mark(mark)?;
         point("start_domain.registered").await?;
         Ok(known)
     }
@@ -249,27 +233,10 @@ impl<N: Nodes> QemuDriver<N> {
                 }
             }
         }
-        self.write_mark(known.config.uuid, &Mark { reached: Reached::Done, ..mark.clone() })?;
+        Started::of(&self.settings, known.config.uuid)
+            .mark(&Mark { reached: Reached::Done, ..mark.clone() })?;
         Ok(known.instance(if start.paused { RunState::Paused } else { RunState::Running }))
     }
-}
-
-/// Ends a process: politely, then not.
-async fn end_process(process: Process) -> Result<()> {
-    for signal in [Signal::TERM, Signal::KILL] {
-        if signal == Signal::TERM && process.stopped() {
-            continue; // it could not hear it
-        }
-        process.signal(signal);
-        if process.gone_within(SIGNAL_MAX).await {
-            return Ok(());
-        }
-    }
-    Err(HostError::new(
-        ErrorKind::BackendFailed,
-        format!("QEMU process {} does not end, not even by SIGKILL", process.pid),
-    )
-    .hint("it waits in the kernel, for a disk or a network file system: see what that waits for"))
 }
 
 /// Waits until no process has an image of the domain open.
@@ -325,12 +292,6 @@ fn ended(name: &str, log: &Path) -> HostError {
         format!("domain {name}: QEMU ended at its start: {}", last_words(log)),
     )
     .hint(format!("see {}", log.display()))
-}
-
-fn last_words(log: &Path) -> String {
-    let text = fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    text.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("it said nothing").to_owned()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A domain's end and its beginning under Xen.
 //!
 //! ```text
-//!   end:    xl destroy every run of the domain -> gone from xenstore -> its QEMU is gone
+//!   end:    our monitor ends -> xl destroy every run of the domain -> gone from xenstore -> its QEMU is gone
 //!   start:  nothing runs -> mark "starting" -> xl restore [-p] IMAGE | xensnap-libxl create CONFIG [--paused] -> its answer is there -> Xen says so -> mark "done"
 //! ```
 //!
@@ -12,21 +12,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 use xensnap::contract::{ErrorKind, Start};
-use xensnap::wire::RawJson;
 
 use super::tools::doing;
-use super::{XenDriver, config, target};
+use super::{XenDriver, config, noted, target};
 use crate::fault::point;
 use crate::host::nodes::Nodes;
-use crate::host::process::{self, Process};
+use crate::host::process::Process;
+use crate::host::started::Started;
 use crate::host::{HostError, Instance, Result, RunState, detached, files, pause};
 use crate::libxl::protocol::{Answer, Created, RunState as XenState, from_line};
-use crate::libxl::savefile;
+use crate::libxl::{lock, savefile};
 
 /// How long `xl destroy` may take: it scrubs the guest's memory.
 const DESTROY_MAX: Duration = Duration::from_secs(300);
@@ -36,8 +35,12 @@ const QEMU_MAX: Duration = Duration::from_secs(20);
 const START_MAX: Duration = Duration::from_secs(300);
 /// How slowly memory may be read, in bytes a second.
 const READ_RATE_MIN: u64 = 8 << 20;
-/// How long no process of a start may be seen before it counts as ended.
-const ABSENT_MAX: Duration = Duration::from_secs(3);
+/// How many runs of a domain are ended before somebody is thought to make them.
+const RUNS_MAX: u32 = 5;
+/// The program that is a domain's monitor, as the kernel names it.
+const MONITOR: &str = "xensnap-libxl";
+/// How long a monitor may take to end.
+const MONITOR_MAX: Duration = Duration::from_secs(10);
 
 /// A start that was begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,16 +77,38 @@ impl<N: Nodes> XenDriver<N> {
     /// Ends all runs of the domain, as a power cut does.
     pub(super) async fn end_all(&self, domain: Uuid) -> Result<()> {
         self.more_time(domain).await?;
-        for instance in self.runs(domain).await? {
+        self.end_monitors(domain).await?;
+        let mut ended = 0;
+        while let Some(instance) = self.runs(domain).await?.pop() {
+            if ended == RUNS_MAX {
+                let message = format!("domain {} is made anew whenever it is ended", instance.name);
+                return Err(HostError::new(ErrorKind::DomainState, message).hint("see who starts it"));
+            }
+            ended += 1;
             let qemu = self.qemu(&instance).await.ok();
             self.links.let_go(domain).await;
             self.destroy(&instance).await?;
             point("end_domain.ended").await?;
-            if let Some(qemu) = qemu.filter(|q| q.alive()) {
-                end_qemu(qemu).await?;
+            // A QEMU whose domain is gone could still write to the images.
+            if let Some(qemu) = qemu
+                && !qemu.gone_within(QEMU_MAX).await
+            {
+                qemu.kill(QEMU_MAX).await?;
             }
         }
-        files::remove(&self.started_file(domain, "mark"))
+        Started::of(&self.settings, domain).unmark()
+    }
+
+    /// Ends our own monitors of the domain: one could be about to make a guest that has just ended anew.
+    async fn end_monitors(&self, domain: Uuid) -> Result<()> {
+        // A new run's monitor may wait for the place of the one before.
+        for _ in 0..RUNS_MAX {
+            let Some((pid, _)) = lock::holder(&self.settings.run_dir, domain) else { break };
+            if let Some(process) = Process::of(pid).filter(|p| p.name() == MONITOR) {
+                process.end(MONITOR_MAX).await?;
+            }
+        }
+        Ok(())
     }
 
     /// A guest that we have paused to end it waits for no release: the guard is to wait as long as its end may take.
@@ -114,28 +139,13 @@ impl<N: Nodes> XenDriver<N> {
         }
     }
 
-    fn started_file(&self, domain: Uuid, ending: &str) -> PathBuf {
-        self.settings.started().join(format!("{domain}.{ending}"))
-    }
-
-    fn write_mark(&self, domain: Uuid, mark: &Mark) -> Result<()> {
-        let path = self.started_file(domain, "mark");
-        let written = serde_json::to_vec(mark)
-            .map_err(Into::into)
-            .and_then(|bytes| files::write_private(&path, &bytes));
-        written.map_err(|e| files::failed("cannot write the mark of a start,", &path, &e))
-    }
-
-    fn read_mark(&self, domain: Uuid) -> Option<Mark> {
-        serde_json::from_slice(&fs::read(self.started_file(domain, "mark")).ok()?).ok()
-    }
-
     /// Starts the domain, or finishes a start that was begun.
     pub(super) async fn start_one(&self, domain: Uuid, start: &Start) -> Result<Instance> {
         let name = config::read(start.config.clone())?.config.name;
         let what =
             (start.config.as_str().to_owned(), start.memory.as_ref().map(ToString::to_string), start.paused);
-        let begun = self.read_mark(domain).filter(|m| m.what == what);
+        let kept = Started::of(&self.settings, domain);
+        let begun: Option<Mark> = kept.marked().filter(|m: &Mark| m.what == what);
         let running = self.runs(domain).await?;
         match (&begun, running.as_slice()) {
             (None, [other, ..]) => {
@@ -148,7 +158,7 @@ impl<N: Nodes> XenDriver<N> {
             (Some(mark), [one]) if mark.run.as_ref() == Some(&one.run) => {
                 return self.started(one, start).await;
             }
-            (Some(mark), _) if mark.run.is_none() && goes_on(&mark.answer) => {
+            (Some(mark), _) if mark.run.is_none() && noted::goes_on(&mark.answer) => {
                 return self.finish(domain, &name, start, mark.clone()).await;
             }
             (Some(mark), [_]) if mark.run.is_none() && well(&mark.answer) => {
@@ -159,9 +169,9 @@ impl<N: Nodes> XenDriver<N> {
         for left in running {
             self.destroy(&left).await?; // of a try of ours that died
         }
-        let answer = self.started_file(domain, &format!("{}.answer", pause::clock_ms()));
+        let answer = kept.file(&format!("{}.answer", pause::clock_ms()));
         let mark = Mark { what, answer, run: None };
-        self.write_mark(domain, &mark)?;
+        kept.mark(&mark)?;
         self.begin(domain, start, &mark).await?;
         point("start_domain.started").await?;
         let done = self.finish(domain, &name, start, mark).await;
@@ -176,9 +186,9 @@ impl<N: Nodes> XenDriver<N> {
     /// Has a process of its own start it.
     async fn begin(&self, domain: Uuid, start: &Start, mark: &Mark) -> Result<()> {
         let text = |path: &Path| path.display().to_string();
-        let copy = self.started_file(domain, "json");
-        write_private(&copy, &start.config)?;
-        let log = self.started_file(domain, "log");
+        let kept = Started::of(&self.settings, domain);
+        let copy = kept.config(start.config.as_str())?;
+        let log = kept.file("log");
         files::remove(&log)?;
         let mut command = Vec::new();
         if let Some(path) = &start.memory {
@@ -188,14 +198,15 @@ impl<N: Nodes> XenDriver<N> {
             command.extend([text(&self.settings.exe), "noted".into(), text(&mark.answer)]);
             let other = config::moved(&head.config, &start.config)?;
             if let Some(other) = &other {
-                write_private(&copy, other)?;
+                kept.config(other.as_str())?;
                 command.extend(["--config".into(), text(&copy), "--image".into(), path.to_string()]);
             }
             command.extend(["--".into(), text(&self.tools.xl), "restore".into()]);
             command.extend(start.paused.then(|| "-p".into()));
             command.push(other.map_or_else(|| path.to_string(), |_| "/dev/stdin".into()));
         } else {
-            command.extend([text(&self.tools.libxl), "create".into(), text(&copy)]);
+            command.extend([text(&self.tools.libxl), "--run".into(), text(&self.settings.run_dir)]);
+            command.extend(["create".into(), text(&copy)]);
             command.extend(["--answer".into(), text(&mark.answer)]);
             command.extend(start.paused.then(|| "--paused".into()));
         }
@@ -207,17 +218,9 @@ impl<N: Nodes> XenDriver<N> {
     async fn finish(&self, domain: Uuid, name: &str, start: &Start, mut mark: Mark) -> Result<Instance> {
         let size = start.memory.as_ref().and_then(|m| fs::metadata(m.as_path()).ok()).map_or(0, |m| m.len());
         let until = Instant::now() + START_MAX + Duration::from_secs(size / READ_RATE_MIN);
-        let mut seen = Instant::now();
-        while !mark.answer.exists() {
-            if goes_on(&mark.answer) {
-                seen = Instant::now();
-            }
-            if seen.elapsed() > ABSENT_MAX || Instant::now() >= until {
-                break;
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-        let log = self.started_file(domain, "log");
+        noted::answered(&mark.answer, until).await;
+        let kept = Started::of(&self.settings, domain);
+        let log = kept.file("log");
         if !well(&mark.answer) {
             let message = format!("domain {name} could not be started: {}", said(&mark.answer, &log));
             return Err(
@@ -233,7 +236,7 @@ impl<N: Nodes> XenDriver<N> {
         };
         let instance = self.started(one, start).await?;
         mark.run = Some(one.run.clone());
-        self.write_mark(domain, &mark)?;
+        kept.mark(&mark)?;
         Ok(instance)
     }
 
@@ -257,12 +260,6 @@ impl<N: Nodes> XenDriver<N> {
     }
 }
 
-/// Whether a process of this start is there.
-fn goes_on(answer: &Path) -> bool {
-    let answer = answer.display().to_string();
-    process::all().into_iter().any(|p| p.args().contains(&answer)) && !Path::new(&answer).exists()
-}
-
 /// Whether the start's answer says that it went well: `noted`'s exit code 0, or what `xensnap-libxl create` says of the domain.
 fn well(answer: &Path) -> bool {
     let text = fs::read_to_string(answer).unwrap_or_default();
@@ -279,25 +276,4 @@ fn said(answer: &Path, log: &Path) -> String {
     let log = String::from_utf8_lossy(&log);
     let first = log.lines().find(|l| l.contains("error")).or_else(|| log.lines().last());
     first.unwrap_or("it said nothing").to_owned()
-}
-
-fn write_private(path: &Path, config: &RawJson) -> Result<()> {
-    files::write_private(path, config.as_str().as_bytes())
-        .map_err(|e| files::failed("cannot prepare", path, &e))
-}
-
-/// Ends a QEMU whose domain is gone: it could still write to the images.
-async fn end_qemu(qemu: Process) -> Result<()> {
-    if qemu.gone_within(QEMU_MAX).await {
-        return Ok(());
-    }
-    qemu.signal(Signal::KILL);
-    if qemu.gone_within(QEMU_MAX).await {
-        return Ok(());
-    }
-    Err(HostError::new(
-        ErrorKind::BackendFailed,
-        format!("QEMU process {} does not end, not even by SIGKILL", qemu.pid),
-    )
-    .hint("it waits in the kernel, for a disk or a network file system: see what that waits for"))
 }

@@ -9,19 +9,18 @@
 
 use std::path::Path;
 use std::pin::pin;
-use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 use xensnap::contract::{ErrorKind, MemoryOut};
 
-use super::tools::{PATH, ToolError};
-use super::{Held, Work, XenDriver, image, release, target};
+use super::tools::ToolError;
+use super::{Held, Work, XenDriver, image, noted, release, target};
 use crate::fault::point;
 use crate::host::nodes::Nodes;
 use crate::host::process::Process;
-use crate::host::{HostError, Instance, Progress, Result, files};
+use crate::host::started::{Started, last_words};
+use crate::host::{HostError, Instance, Progress, Result, detached, files, pause};
 use crate::libxl::protocol::{Request, RunState as XenState, Suspend, Suspended};
 
 /// How long a guest may take to answer the request to suspend. libxl itself waits for a minute.
@@ -66,7 +65,7 @@ impl<N: Nodes> XenDriver<N> {
             Looker { out, begun: Instant::now(), until: held.until, asked_at: None, answered: false };
         match work.saver {
             Some(saver) => self.by_libxl(&mut work, saver, instance, &mut looker, progress).await?,
-            None => self.by_xl(instance, &mut looker, progress).await?,
+            None => self.by_xl(held.operation.as_str(), instance, &mut looker, progress).await?,
         }
         let since = looker.asked_at.unwrap_or(if out.live { Instant::now() } else { looker.begun });
         work.held = Some(Held { since, ..held });
@@ -104,50 +103,48 @@ impl<N: Nodes> XenDriver<N> {
             Ok(Err(e)) => e.about(&instance.name),
             Err(e) => e,
         };
-        release::end_group(saver).await?; // whatever it is at
+        release::end_group(saver.pid).await?; // whatever it is at
         Err(error)
     }
 
     /// `xl save -p`: it resumes the guest at its end, and leaves it paused.
     async fn by_xl(
         &self,
+        operation: &str,
         instance: &Instance,
         looker: &mut Looker<'_>,
         progress: Progress<'_>,
     ) -> Result<()> {
-        let failed = |why: String| {
+        let failed = |why: &str| {
             HostError::new(ErrorKind::BackendFailed, format!("domain {}: xl save: {why}", instance.name))
         };
-        #[expect(clippy::disallowed_methods, reason = "the host is where processes are started")]
-        let mut command = Command::new(&self.tools.xl);
-        command.args(["save", "-p", &instance.domid.to_string()]).arg(looker.out.path.as_path());
-        command.env("PATH", PATH).current_dir("/").process_group(0);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let child = command.spawn().map_err(|e| failed(e.to_string()))?;
-        let leader = child.id().and_then(Process::of);
-        let done = self.looking(child.wait_with_output(), looker, instance, progress).await;
-        let error = match done {
-            Ok(Ok(out)) => {
+        let kept = Started::of(&self.settings, instance.uuid);
+        let (answer, log) = (kept.file("save.answer"), kept.file("save.log"));
+        files::remove(&answer)?;
+        files::remove(&log)?;
+        let text = |path: &Path| path.display().to_string();
+        let mut command = vec![text(&self.settings.exe), "noted".into(), text(&answer), "--".into()];
+        command.extend([text(&self.tools.xl), "save".into(), "-p".into(), instance.domid.to_string()]);
+        command.push(looker.out.path.to_string());
+        let unit = format!("xensnap-save-{}-{}", instance.domid, pause::clock_ms());
+        detached::start(&self.settings, &unit, &log, &command).await?;
+        let until = looker.until;
+        match self.looking(noted::answered(&answer, until), looker, instance, progress).await {
+            Ok(_) => {
                 let status = self.tools.state(target(instance)).await.map_err(|e| e.about(&instance.name))?;
                 // Its exit code tells nothing of the pause: Xen does.
-                if status.is_some_and(|s| s.state == XenState::Paused) && out.status.success() {
-                    return Ok(());
+                let saved = std::fs::read_to_string(&answer).is_ok_and(|code| code.trim() == "0");
+                match status {
+                    Some(s) if s.state == XenState::Paused && saved => Ok(()),
+                    _ if saved => Err(failed("the guest is not paused after it")),
+                    _ => Err(failed(&last_words(&log))),
                 }
-                let words = String::from_utf8_lossy(&out.stderr);
-                let last = words
-                    .lines()
-                    .rfind(|l| !l.trim().is_empty())
-                    .unwrap_or("the guest is not paused")
-                    .to_owned();
-                return Err(failed(last));
             }
-            Ok(Err(e)) => failed(e.to_string()),
-            Err(e) => e,
-        };
-        if let Some(leader) = leader {
-            release::end_group(leader).await?;
+            Err(e) => {
+                release::end_xl(operation).await?;
+                Err(e)
+            }
         }
-        Err(error)
     }
 
     /// Waits for a save, looking at it; an error when it has to be broken off.
@@ -206,7 +203,7 @@ impl<N: Nodes> XenDriver<N> {
         match work.saver {
             Some(saver) if work.hand.as_ref().is_none_or(|h| !h.usable()) => {
                 work.hand = None;
-                release::end_group(saver).await.map(drop)
+                release::end_group(saver.pid).await.map(drop)
             }
             _ => Ok(()),
         }

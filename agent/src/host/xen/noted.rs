@@ -1,13 +1,16 @@
 //! `xensnapd noted ANSWER [--config FILE --image FILE] PROGRAM ARGUMENT..`: runs a program to its end and writes down its exit code, for an agent that may have
-//! been restarted meanwhile. With an image, the program reads that from its standard input, with another config in its head.
+//! been restarted meanwhile; that looks for the answer with [`answered`]. With an image, the program reads that from its standard input, with another config in its head.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
-use crate::host::files;
+use tokio::time::{Instant, sleep};
+
+use crate::host::{files, process};
 use crate::libxl::savefile;
 
 /// What to run.
@@ -24,6 +27,32 @@ pub struct Noted {
     /// The program and its arguments.
     #[arg(trailing_var_arg = true, required = true, allow_hyphen_values = true)]
     pub command: Vec<OsString>,
+}
+
+/// How long no process of it may be seen before it counts as ended.
+const ABSENT_MAX: Duration = Duration::from_secs(3);
+/// How often is looked.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Waits until whatever was told to write this answer has done so; false when it has ended without, or time is up.
+pub async fn answered(answer: &Path, until: Instant) -> bool {
+    let mut seen = Instant::now();
+    while !answer.exists() {
+        if goes_on(answer) {
+            seen = Instant::now();
+        }
+        if seen.elapsed() > ABSENT_MAX || Instant::now() >= until {
+            return answer.exists();
+        }
+        sleep(POLL).await;
+    }
+    true
+}
+
+/// Whether what is to write this answer is there, and has not done so.
+pub fn goes_on(answer: &Path) -> bool {
+    let named = answer.display().to_string();
+    process::all().into_iter().any(|p| p.args().contains(&named)) && !answer.exists()
 }
 
 /// Runs it.

@@ -8,7 +8,7 @@
 //!
 //! Xen counts pauses: ours is taken back once, an administrator's stays. A resume leaves it alone too.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -59,7 +59,12 @@ impl Hold {
 /// When it may still be held.
 pub async fn release(pause: &Pause, hold: &Hold, deadline: Instant) -> Result<Released> {
     let target = hold.target(pause.domain);
-    let killed = hold.suspended && end_saver(hold, &pause.operation).await?;
+    let saver: Option<Process> = hold.saver.as_ref().and_then(|s| s.parse().ok());
+    let killed = match saver {
+        _ if !hold.suspended => false,
+        Some(saver) => end_group(saver.pid).await?,
+        None => end_xl(&pause.operation).await?,
+    };
     let mut withdrawn = killed.then(Instant::now);
     loop {
         if withdrawn.is_some() && withdraw(hold.domid).await {
@@ -91,23 +96,25 @@ impl Hold {
     }
 }
 
-/// Ends what still saves the domain; returns whether there was something to end.
-async fn end_saver(hold: &Hold, operation: &str) -> Result<bool> {
-    let leader: Option<Process> = hold.saver.as_ref().and_then(|s| s.parse().ok());
-    let file = format!("{operation}.save");
-    let saves = |p: &Process| match leader {
-        Some(leader) => p.group() == Some(leader.pid) && is_ours(*p),
-        None => p.args().iter().any(|a| a.ends_with(&file)) && is_ours(*p),
-    };
-    kill(process::all().into_iter().filter(saves).collect()).await
-}
-
-/// Kills the group that a saver leads; returns whether there was something to end.
+/// Kills those that save a domain in a process group; returns whether there was something to end.
 ///
 /// # Errors
 /// When it does not end.
-pub async fn end_group(leader: Process) -> Result<bool> {
-    kill(process::all().into_iter().filter(|p| p.group() == Some(leader.pid) && is_ours(*p)).collect()).await
+pub async fn end_group(group: u32) -> Result<bool> {
+    kill(process::all().into_iter().filter(|p| p.group() == Some(group) && is_ours(*p)).collect()).await
+}
+
+/// The same for the `xl save` that writes an operation's image.
+///
+/// # Errors
+/// When it does not end.
+pub async fn end_xl(operation: &str) -> Result<bool> {
+    let file = format!("{operation}.save");
+    let writes = |p: &Process| is_ours(*p) && p.args().iter().any(|a| a.ends_with(&file));
+    match process::all().into_iter().find(writes).and_then(Process::group) {
+        Some(group) => end_group(group).await,
+        None => Ok(false),
+    }
 }
 
 async fn kill(found: Vec<Process>) -> Result<bool> {
@@ -115,13 +122,7 @@ async fn kill(found: Vec<Process>) -> Result<bool> {
         process.signal(Signal::KILL);
     }
     for process in &found {
-        if !process.gone_within(KILLED_MAX).await {
-            let message =
-                format!("process {}, which saves a guest, does not end, not even by SIGKILL", process.pid);
-            return Err(HostError::new(ErrorKind::BackendFailed, message).hint(
-                "it waits in the kernel, for a disk or a network file system: see what that waits for",
-            ));
-        }
+        process.kill(KILLED_MAX).await?;
     }
     Ok(!found.is_empty())
 }
@@ -164,12 +165,9 @@ pub async fn watch_after(pause: &Pause, hold: &Hold) {
 /// # Errors
 /// When it cannot be started.
 pub async fn watch(settings: &Settings, tools: &Tools, target: Target) -> Result<()> {
-    let command = [
-        tools.libxl.display().to_string(),
-        "watch".into(),
-        target.domid.to_string(),
-        target.uuid.to_string(),
-    ];
+    let text = |path: &Path| path.display().to_string();
+    let (domid, uuid) = (target.domid.to_string(), target.uuid.to_string());
+    let command = [text(&tools.libxl), "--run".into(), text(&settings.run_dir), "watch".into(), domid, uuid];
     let unit = format!("xensnap-watch-{}-{}", target.domid, pause::clock_ms());
     detached::start_parent(settings, &unit, &settings.run_dir.join("watch.log"), &command).await
 }
