@@ -45,8 +45,16 @@ boot() { # boot NAME: from its config, until it answers. libxl gives up on a bus
   xl create -q "$G/$1.cfg" >/tmp/create.log 2>&1 || { destroy "$1"; xl create -q "$G/$1.cfg" >/tmp/create.log 2>&1; } || { cat /tmp/create.log; return 1; }
   up "$1"
 }
-# An HVM guest needs a minute and more for its firmware and its kernel's unpacking.
-up() { soon 400 guest_answers "$1"; }
+# An HVM guest needs a minute and more for its firmware and its kernel's unpacking. One that is gone or crashed for 10 s comes no more.
+up() {
+  local end=$((SECONDS + 400)) there=$SECONDS
+  until guest_answers "$1" >/dev/null 2>&1; do
+    case $(flags "$1") in *c*) ;; *) gone "$1" || there=$SECONDS ;; esac
+    [ $SECONDS -lt $end ] || { echo "it does not answer: $(xl list "$1" 2>&1 | tail -1)"; return 1; }
+    [ $((SECONDS - there)) -lt 10 ] || { echo "it is gone or crashed: $(xl list "$1" 2>&1 | tail -1)"; return 1; }
+    sleep 0.5
+  done
+}
 guest_answers() { guestcmd -t 20 "$1" true; }
 new_guest() {
   destroy "$1"

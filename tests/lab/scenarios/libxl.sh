@@ -3,29 +3,12 @@
 # where: dom0
 # kinds: pv pvh hvm
 # By hand: [STEPS="saves restored"] libxl.sh [KIND..]. It needs no agent, and nothing in dom0 but jq, socat and the program.
-set -uo pipefail
+. "$(dirname "$0")/lib.sh"
 export PATH=$PATH:/opt/lab:/usr/libexec/xensnap
 run=/run/xensnap dir=/var/tmp/xensnap-libxl
-failed=0
 
 say() { printf '[%4ss] %s\n' "$SECONDS" "$*"; }
-ok() { echo "ok $*  [$SECONDS s]"; }
-bad() {
-  echo "FAILED $*  [$SECONDS s]"
-  failed=$((failed + 1))
-}
-is() { # is WHAT WANTED SEEN
-  if [ "$2" = "$3" ]; then ok "$1"; else bad "$1: wanted '$2', saw '$3'"; fi
-}
-soon() { # soon SECONDS COMMAND..: until it succeeds
-  local until=$((SECONDS + $1))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $until ] || return 1
-    sleep 0.5
-  done
-}
-
+wants() { is "$1" "$3" "$2"; } # wants WHAT WANTED SEEN
 xsl() { xensnap-libxl "$@" 2>>"$dir/xsl.log"; }
 kind_of() { jq -r '.error.kind // "ok"'; }
 state() { xsl state "$id" "$uuid" | jq -r '.ok.state // .error.kind'; }
@@ -96,20 +79,20 @@ saves() {
   guestcmd "$name" 'echo marked >/tmp/mark' >/dev/null
   serve || return 1
   ask "{\"do\":\"suspend\",$(target),\"file\":\"$f\",\"live\":false}"
-  is "$name: a served suspend" suspended "$(jq -r .ok.status.state <<<"$line")"
-  is "$name: the file's size is told" "$(stat -c %s "$f")" "$(jq -r .ok.bytes <<<"$line")"
-  is "$name: the file begins as xl's does" "Xen saved domain, xl format" "$(head -c 27 "$f")"
+  wants "$name: a served suspend" suspended "$(jq -r .ok.status.state <<<"$line")"
+  wants "$name: the file's size is told" "$(stat -c %s "$f")" "$(jq -r .ok.bytes <<<"$line")"
+  wants "$name: the file begins as xl's does" "Xen saved domain, xl format" "$(head -c 27 "$f")"
   ask "{\"do\":\"pause\",$(target)}"
-  is "$name: a suspended domain is not paused" wrong_state "$(kind_of <<<"$line")"
+  wants "$name: a suspended domain is not paused" wrong_state "$(kind_of <<<"$line")"
   monitor
   ask "{\"do\":\"resume\",$(target)}"
-  is "$name: it was resumed" true "$(jq -r .ok.was_suspended <<<"$line")"
+  wants "$name: it was resumed" true "$(jq -r .ok.was_suspended <<<"$line")"
   ask "{\"do\":\"resume\",$(target)}"
-  is "$name: a second resume does nothing" false "$(jq -r .ok.was_suspended <<<"$line")"
+  wants "$name: a second resume does nothing" false "$(jq -r .ok.was_suspended <<<"$line")"
   exec 7>&- 8<&-
-  if soon 10 sh -c "! kill -0 $served"; then ok "$name: serve ends with its client"; else bad "$name: serve stays"; fi
-  if soon 120 answers; then ok "$name: the guest answers after a resume"; else bad "$name: the guest does not answer after a resume"; fi
-  if soon 20 watched; then ok "$name: a monitor stands"; else bad "$name: no monitor: $(tail -2 "$dir/$name.watch")"; fi
+  if soon 10 sh -c "! kill -0 $served"; then ok "$name: serve ends with its client"; else failed "$name: serve stays"; fi
+  if soon 120 answers; then ok "$name: the guest answers after a resume"; else failed "$name: the guest does not answer after a resume"; fi
+  if soon 20 watched; then ok "$name: a monitor stands"; else failed "$name: no monitor: $(tail -2 "$dir/$name.watch")"; fi
   return 0
 }
 
@@ -122,9 +105,9 @@ killed_save() {
   kill -9 -- "-$served"
   exec 7>&- 8<&-
   say "$name: killed at $(stat -c %s "$f") bytes; Xen says $(state)"
-  is "$name: a killed save leaves the guest suspended" suspended "$(state)"
-  is "$name: resume from another process" true "$(xsl resume "$id" "$uuid" | jq -r .ok.was_suspended)"
-  if soon 120 answers; then ok "$name: the guest lives after a killed save"; else bad "$name: the guest is dead after a killed save"; fi
+  wants "$name: a killed save leaves the guest suspended" suspended "$(state)"
+  wants "$name: resume from another process" true "$(xsl resume "$id" "$uuid" | jq -r .ok.was_suspended)"
+  if soon 120 answers; then ok "$name: the guest lives after a killed save"; else failed "$name: the guest is dead after a killed save"; fi
   return 0
 }
 
@@ -133,12 +116,12 @@ live() {
   new_file "$f"
   answer=$(xsl suspend --live "$id" "$uuid" "$f")
   if [ "$1" = pv ] && [ "$shadow" = false ]; then
-    is "$name: live is refused where Xen cannot" "wrong_state running 0" "$(kind_of <<<"$answer") $(state) $(stat -c %s "$f")"
+    wants "$name: live is refused where Xen cannot" "wrong_state running 0" "$(kind_of <<<"$answer") $(state) $(stat -c %s "$f")"
     return
   fi
-  is "$name: a live save ends suspended" suspended "$(jq -r '.ok.status.state // .error.message' <<<"$answer")"
+  wants "$name: a live save ends suspended" suspended "$(jq -r '.ok.status.state // .error.message' <<<"$answer")"
   xsl resume "$id" "$uuid" >/dev/null
-  if soon 120 answers; then ok "$name: the guest answers after a live save"; else bad "$name: no answer after a live save"; fi
+  if soon 120 answers; then ok "$name: the guest answers after a live save"; else failed "$name: no answer after a live save"; fi
   return 0
 }
 
@@ -148,23 +131,23 @@ refusals() {
   local code
   xsl pause "$id" 00000000-0000-4000-8000-000000000001 >"$dir/answer"
   code=$?
-  is "$name: another uuid" "other_domain 3" "$(kind_of <"$dir/answer") $code"
+  wants "$name: another uuid" "other_domain 3" "$(kind_of <"$dir/answer") $code"
   xsl state 32000 "$uuid" >"$dir/answer"
   code=$?
-  is "$name: a dead domid" "gone 3" "$(kind_of <"$dir/answer") $code"
-  is "$name: nobody has paused it" wrong_state "$(xsl unpause "$id" "$uuid" | kind_of)"
+  wants "$name: a dead domid" "gone 3" "$(kind_of <"$dir/answer") $code"
+  wants "$name: nobody has paused it" wrong_state "$(xsl unpause "$id" "$uuid" | kind_of)"
   xl pause "$name"
   xsl pause "$id" "$uuid" >/dev/null
   xsl unpause "$id" "$uuid" >/dev/null
-  is "$name: an admin's pause outlives ours" paused "$(state)"
-  is "$name: a paused guest is not saved" "wrong_state 0" "$(xsl suspend "$id" "$uuid" "$f" | kind_of) $(stat -c %s "$f")"
+  wants "$name: an admin's pause outlives ours" paused "$(state)"
+  wants "$name: a paused guest is not saved" "wrong_state 0" "$(xsl suspend "$id" "$uuid" "$f" | kind_of) $(stat -c %s "$f")"
   xl unpause "$name"
-  is "$name: it runs" running "$(state)"
+  wants "$name: it runs" running "$(state)"
   ln -sf "$f" "$f.link"
-  is "$name: no link is followed" file "$(xsl suspend "$id" "$uuid" "$f.link" | kind_of)"
+  wants "$name: no link is followed" file "$(xsl suspend "$id" "$uuid" "$f.link" | kind_of)"
   chmod 644 "$f"
-  is "$name: no file that others may read" file "$(xsl suspend "$id" "$uuid" "$f" | kind_of)"
-  is "$name: the guest was left alone" running "$(state)"
+  wants "$name: no file that others may read" file "$(xsl suspend "$id" "$uuid" "$f" | kind_of)"
+  wants "$name: the guest was left alone" running "$(state)"
   return 0
 }
 
@@ -176,28 +159,28 @@ restarts() { # the monitor that stands acts as the config says
     guest "$command"
     if soon 300 another_runs "$old"; then
       id=$(domid)
-      is "$name: after a $why it is the same domain" "$uuid" "$(xenstore-read "/local/domain/$id/vm" | cut -d/ -f3)"
+      wants "$name: after a $why it is the same domain" "$uuid" "$(xenstore-read "/local/domain/$id/vm" | cut -d/ -f3)"
     else
-      bad "$name: a $why was not handled: $(xl list | tail -1); $(tail -3 "$dir/$name.watch")"
+      failed "$name: a $why was not handled: $(xl list | tail -1); $(tail -3 "$dir/$name.watch")"
       return 1
     fi
-    soon 300 answers || bad "$name: no answer after a $why"
-    soon 20 watched || bad "$name: no monitor after a $why"
+    soon 300 answers || failed "$name: no answer after a $why"
+    soon 20 watched || failed "$name: no monitor after a $why"
   done
   return 0
 }
 
 restored() { # xl restore takes what we wrote
   xl destroy "$name"
-  if soon 30 flock -n "$run/watchers/$uuid.lock" true || [ "$monitor_ends" = false ]; then ok "$name: the monitor ends with the instance"; else bad "$name: the monitor stays"; fi
-  for d in a b; do qemu-img check -q "$dir/$name-$d.qcow2" || bad "$name: disk $d"; done
+  if soon 30 flock -n "$run/watchers/$uuid.lock" true || [ "$monitor_ends" = false ]; then ok "$name: the monitor ends with the instance"; else failed "$name: the monitor stays"; fi
+  for d in a b; do qemu-img check -q "$dir/$name-$d.qcow2" || failed "$name: disk $d"; done
   if ! xl restore "$dir/$name.save" 2>>"$dir/xl.log"; then
-    bad "$name: xl restore: $(tail -2 "$dir/xl.log")"
+    failed "$name: xl restore: $(tail -2 "$dir/xl.log")"
     return 1
   fi
   id=$(domid)
-  soon 120 answers || bad "$name: no answer after xl restore"
-  is "$name: xl restore brings its memory back" marked "$(timeout 60 guestcmd "$name" 'cat /tmp/mark' | tail -1)"
+  soon 120 answers || failed "$name: no answer after xl restore"
+  wants "$name: xl restore brings its memory back" marked "$(timeout 60 guestcmd "$name" 'cat /tmp/mark' | tail -1)"
   return 0
 }
 
@@ -208,10 +191,10 @@ poweroff_after_resume() {
   xsl suspend "$id" "$uuid" "$f" >/dev/null
   xsl resume "$id" "$uuid" >/dev/null
   monitor
-  soon 20 watched || bad "$name: no monitor"
+  soon 20 watched || failed "$name: no monitor"
   soon 120 answers
   guest 'poweroff -f'
-  if soon 60 gone; then ok "$name: poweroff removes the domain"; else bad "$name: poweroff was not handled: $(xl list "$name" | tail -1)"; fi
+  if soon 60 gone; then ok "$name: poweroff removes the domain"; else failed "$name: poweroff was not handled: $(xl list "$name" | tail -1)"; fi
   return 0
 }
 
@@ -223,16 +206,16 @@ created() {
   jq -c . <"$dir/$name.json" >"$dir/$name.config"
   setsid xensnap-libxl --run $run create "$dir/$name.config" --paused --answer "$answer" >>"$dir/$name.watch" 2>&1 </dev/null &
   soon 60 test -s "$answer" || return 1
-  is "$name: created, paused" "paused $uuid" "$(jq -r '"\(.ok.status.state) \(.ok.status.uuid)"' "$answer")"
+  wants "$name: created, paused" "paused $uuid" "$(jq -r '"\(.ok.status.state) \(.ok.status.uuid)"' "$answer")"
   id=$(jq -r .ok.status.domid "$answer")
-  is "$name: a second of its name is refused" "wrong_state" "$(xsl create "$dir/$name.config" | kind_of)"
+  wants "$name: a second of its name is refused" "wrong_state" "$(xsl create "$dir/$name.config" | kind_of)"
   xsl unpause "$id" "$uuid" >/dev/null
-  if soon 300 answers; then ok "$name: the created guest answers"; else bad "$name: the created guest does not answer"; fi
+  if soon 300 answers; then ok "$name: the created guest answers"; else failed "$name: the created guest does not answer"; fi
   old=$id
   guest 'reboot -f'
-  if soon 120 another_runs "$old"; then ok "$name: its monitor restarts it"; else bad "$name: a reboot was not handled: $(tail -3 "$dir/$name.watch")"; fi
+  if soon 120 another_runs "$old"; then ok "$name: its monitor restarts it"; else failed "$name: a reboot was not handled: $(tail -3 "$dir/$name.watch")"; fi
   xl destroy "$name"
-  if soon 30 flock -n "$run/watchers/$uuid.lock" true; then ok "$name: and ends when somebody destroys it"; else bad "$name: the monitor stays"; fi
+  if soon 30 flock -n "$run/watchers/$uuid.lock" true; then ok "$name: and ends when somebody destroys it"; else failed "$name: the monitor stays"; fi
   return 0
 }
 
@@ -247,16 +230,15 @@ for kind; do
   xl destroy "$name" 2>/dev/null
   config "$kind"
   if ! up; then
-    bad "$name does not come up: $(tail -2 "$dir/xl.log")"
+    failed "$name does not come up: $(tail -2 "$dir/xl.log")"
     continue
   fi
   xl list -l "$id" | jq '.[0].config' >"$dir/$name.json"
   say "$name is up as domid $id"
   for step in ${STEPS:-refusals saves restarts killed_save live restored poweroff_after_resume created}; do
-    "$step" "$kind" || bad "$name: $step: $(tail -2 "$dir/$name.watch" 2>/dev/null)"
+    "$step" "$kind" || failed "$name: $step: $(tail -2 "$dir/$name.watch" 2>/dev/null)"
   done
   xl destroy "$name" 2>/dev/null
   rm -f "$dir/$name"[.-]*
 done
-if [ $failed -gt 0 ]; then say "$failed failed"; else say "all held"; fi
-[ $failed -eq 0 ]
+finish
