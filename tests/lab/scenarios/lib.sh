@@ -106,6 +106,12 @@ refused() {
   grep -qiE "$words" <<<"$said$op" || { failed "$what: the error does not speak of '$words': $said"; return 1; }
   ok "$what ($(head -1 <<<"$said" | cut -c1-160))"
 }
+# begin CMD..: starts an operation; $id is its id. ends: waits for it; $how is how it ended.
+begin() { id=$(xensnap "$@" --no-wait --json 2>/dev/null | tr -d '"'); }
+state_of() { xensnap operation show "$1" --json | jq -r '"\(.state) \(.error.kind // "") \(.error.message // "")"'; }
+ends() { soon 240 settled; how=$(state_of "$id"); }
+settled() { [ -z "$(xensnap operation list --json | jq -r 'select(.state | IN("done", "failed", "cancelled", "refused") | not) | .id')" ]; }
+saving() { pgrep -f 'libxl-save-helper|xl save' >/dev/null; }
 tags() { qemu-img info -U --output=json "$1" | jq -r '.snapshots // [] | .[].name' | sort; } # IMAGE
 names() { xensnap vm-snapshot-list "$1" --json 2>/dev/null | jq -r .name; }
 agent_up() { xensnap agent status; }
@@ -119,8 +125,7 @@ tidy() {
   # The living agent may keep its helper for the next operation.
   left=$(pgrep -af 'xl save|libxl-save-helper|xensnap-libxl serve' | grep -v "libxl-$(systemctl show -P MainPID xensnapd)-" | head -3)
   [ -z "$left" ] || { echo "processes left: $left"; return 1; }
-  left=$(xensnap operation list --json | jq -r 'select(.state | IN("done", "failed", "cancelled", "refused") | not) | .id')
-  [ -z "$left" ] || { echo "operations open: $left"; return 1; }
+  settled || { echo "operations open: $(xensnap operation list --json | jq -c '[.id, .state]' | head -5)"; return 1; }
   for disk in a b; do
     want=$(xensnap vm-snapshot-list "$1" --json | jq -r --arg p "$G/$1-$disk.qcow2" '.disks[]? | select(.path == $p) | .tag' | sort)
     want=$( { echo "$want"; xensnap disk-snapshot-list "$1" --json 2>/dev/null | jq -r --arg p "$G/$1-$disk.qcow2" '.disks[]? | select(.path == $p) | .tag'; } | sed '/^$/d' | sort -u)

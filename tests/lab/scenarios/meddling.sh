@@ -3,11 +3,6 @@
 # where: dom0
 # kinds: pv
 . ./lib.sh
-settled() { [ -z "$(xensnap operation list --json | jq -r 'select(.state | IN("done", "failed", "cancelled", "refused") | not) | .id')" ]; }
-state_of() { xensnap operation show "$1" --json | jq -r '"\(.state) \(.error.kind // "") \(.error.message // "")"'; }
-saving() { pgrep -f 'libxl-save-helper|xl save' >/dev/null; }
-begin() { id=$(xensnap "$@" --no-wait --json 2>/dev/null | tr -d '"'); }
-ends() { soon 240 settled; how=$(state_of "$id"); }
 new_guest g "$1" || finish
 n=0
 for what in 'xl destroy g' 'xl rename g g2' 'xl pause g' 'xl unpause g' 'xl save g /root/other.save' 'xl reboot g' 'xl shutdown g'; do

@@ -3,8 +3,6 @@
 # where: dom0
 # kinds: pv hvm
 . ./lib.sh
-saving() { pgrep -f 'libxl-save-helper|xl save' >/dev/null; }
-settled() { [ -z "$(xensnap operation list --json | jq -r 'select(.state | IN("done", "failed", "cancelled", "refused") | not) | .id')" ]; }
 new_guest g "$1" || finish
 guestcmd g "load on" >/dev/null
 mark g one
