@@ -50,7 +50,7 @@ pub fn read(text: RawJson) -> Result<Read> {
         Some("pv") => Guest::Pv,
         other => return Err(changed(&format!("the type {} is not known", other.unwrap_or("<none>")))),
     };
-    let stubdomain = word(build, "device_model_stubdomain_override") == Some("True");
+    let stubdomain = word(build, "device_model_stubdomain") == Some("True");
     let mut config = Config {
         ram: build.get("max_memkb").and_then(Value::as_u64).unwrap_or(0).saturating_mul(1024),
         boots: boots(build),
@@ -245,7 +245,7 @@ mod tests {
             assert!(why.contains(words), "{why}");
         }
         let mut stub = pvh();
-        stub["b_info"]["device_model_stubdomain_override"] = "True".into();
+        stub["b_info"]["device_model_stubdomain"] = "True".into();
         assert_eq!(of(&stub).config.unserved.len(), 2, "all of its disks");
         let mut here = pvh();
         here["disks"][0]["backend_domname"] = "Domain-0".into();
