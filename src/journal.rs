@@ -34,6 +34,8 @@ pub fn operation(entry: &JournalEntry) -> Operation {
     op.pause = entry.facts.pause;
     op.domid = entry.facts.domid;
     op.dry_run = request.as_ref().is_some_and(|request| request.dry_run);
+    let warnings = entry.plan.as_ref().map_or(0, |plan| plan.warnings.len());
+    op.warnings = u32::try_from(warnings).ok().filter(|n| *n > 0);
     op.error = entry.error.clone();
     add_subject(&mut op, entry, request.as_ref().map(|request| &request.op));
     op

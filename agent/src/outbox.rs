@@ -272,6 +272,29 @@ impl Outbox {
         }
     }
 
+    /// Takes over what an agent before this one has left to be seen, after the journal's operations are shown: what it refused is shown for its time, what
+    /// the journal does not know (the store was replaced) is removed, else it would be "running" for ever.
+    ///
+    /// # Errors
+    /// When xenstore cannot be read.
+    pub async fn inherit(&self, xs: &Connection) -> Result<(), XsError> {
+        for name in xs.directory(paths::OPERATIONS).await? {
+            let Ok(id) = OperationId::new(&name) else { continue };
+            if self.board().operations.contains_key(&id) {
+                continue;
+            }
+            let value = match xs.read(&paths::operation(&id)).await {
+                Err(e) if e.is_no_entry() => continue,
+                value => value?,
+            };
+            match wire::from_slice::<Operation>(&value) {
+                Ok(left) if left.ended_at.is_some() && left.id == id => self.show_end(left, None),
+                _ => self.put(Key::Operation(id), |_| {}),
+            }
+        }
+        Ok(())
+    }
+
     /// Everything is to be written again: xenstore may have lost it.
     pub fn resync(&self) {
         {

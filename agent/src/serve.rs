@@ -126,6 +126,7 @@ async fn life(config: &Config) -> Result<(), ServeError> {
     claim(&xs, &agent.status()).await?;
     let writer = tokio::spawn(Arc::clone(&board).write(xs.clone()));
     let open = agent.recover().await?;
+    board.inherit(&xs).await?;
     board.agent(agent.status());
     log::line("ready");
     tokio::spawn(async move { host.get_ready().await });

@@ -331,6 +331,22 @@ fn the_same_id_is_the_same_operation_and_other_bytes_are_ignored() {
 }
 
 #[test]
+fn what_a_plan_warns_about_is_left_with_what_was_done() {
+    let bench = Bench::new(true, true);
+    bench.settle(&[("one", VM)]);
+    assert!(bench.host.world().results.is_empty(), "nothing to warn about");
+    bench.settle(&[("two", REVERT)]);
+    let w = bench.host.world();
+    let plan: xensnap::contract::Plan =
+        xensnap::wire::from_slice(w.results.values().next().expect("a result file")).unwrap();
+    assert!(
+        plan.warnings.iter().any(|line| line.as_str().contains("--snapshot-first")),
+        "{:?}",
+        plan.warnings
+    );
+}
+
+#[test]
 fn a_dry_run_touches_nothing_and_leaves_its_plan() {
     let bench = Bench::new(true, true);
     let ask = r#"{"contract":1,"dry_run":true,"op.vm_snapshot_create":{"domain":"sim","name":"a"}}"#;

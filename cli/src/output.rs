@@ -49,6 +49,11 @@ impl Out {
     }
 }
 
+/// A warning about what was done, on the error output.
+pub(crate) fn warning(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "warning: {}", plain(text));
+}
+
 /// A remark on the error output that changes nothing about the result.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "note: {}", plain(text));

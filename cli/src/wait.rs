@@ -21,6 +21,7 @@ use xensnap::wire;
 
 use crate::error::{CliError, Result};
 use crate::flags::Ask;
+use crate::output::warning;
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::view;
@@ -120,7 +121,20 @@ pub(crate) fn report(
     } else if op.state == OperationState::Done {
         session.out.line(&view::ended(op, domain))?;
     }
+    warn(session, client, op)?;
     outcome(session, client, op)
+}
+
+/// Says on standard error what the plan has warned about.
+fn warn(session: &Session, client: Option<&Client>, op: &Operation) -> Result<()> {
+    if op.warnings.is_none() || op.state != OperationState::Done {
+        return Ok(());
+    }
+    let plan = result::<Plan>(session, client, op)?;
+    for text in plan.iter().flat_map(|plan| &plan.warnings) {
+        warning(text.as_str());
+    }
+    Ok(())
 }
 
 /// An operation's end as a result.

@@ -282,6 +282,25 @@ fn a_dry_run_prints_the_plan() {
 }
 
 #[test]
+fn what_a_plan_warns_about_is_said_when_it_is_done() {
+    let bed = Bed::new();
+    let dir = bed.fixture.root().to_path_buf();
+    let _agent = bed.agent(move |id, request| {
+        let mut states = success(id, request);
+        for (_, state) in &mut states {
+            state.warnings = Some(2);
+        }
+        if let Some((_, done)) = states.last_mut() {
+            done.result = Some(leave(&dir, id, &wire::to_string(&plan(id)).unwrap()));
+        }
+        states
+    });
+    let mut terminal = bed.terminal();
+    terminal.run(&["vm-snapshot-revert", "web", "before"]);
+    terminal.golden("warnings-of-an-operation");
+}
+
+#[test]
 fn an_error_that_does_not_fit_is_read_from_its_file() {
     let bed = Bed::new();
     let dir = bed.fixture.root().to_path_buf();

@@ -411,7 +411,10 @@ impl<H: Host> Agent<H> {
         match settled {
             Ok(ended) => {
                 self.trouble(None);
-                let result = if job.request.dry_run { self.write_plan(&ended.entry).await } else { None };
+                let warned = ended.entry.state == JournalState::Done
+                    && ended.entry.plan.as_ref().is_some_and(|plan| !plan.warnings.is_empty());
+                let result =
+                    if job.request.dry_run || warned { self.write_plan(&ended.entry).await } else { None };
                 self.outbox.ended(&ended, result);
             }
             Err(unsettled) => {

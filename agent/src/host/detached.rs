@@ -35,7 +35,13 @@ pub async fn start_parent(settings: &Settings, unit: &str, log: &Path, command: 
 async fn started(unit: &str, (program, args): (PathBuf, Vec<OsString>)) -> Result<()> {
     #[expect(clippy::disallowed_methods, reason = "the host is where processes are started")]
     let mut starter = tokio::process::Command::new(&program);
-    starter.args(args).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    starter
+        .args(args)
+        .env_remove("NOTIFY_SOCKET")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let failed =
         |words: String| HostError::new(ErrorKind::BackendFailed, format!("cannot start {unit}: {words}"));
     let done = starter.output().await.map_err(|e| failed(format!("{}: {e}", program.display())))?;

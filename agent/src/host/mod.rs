@@ -129,6 +129,8 @@ pub struct MemoryAbility {
     pub ram: u64,
     /// Version of what would write the image, and can read it.
     pub writer: String,
+    /// What goes wrong on this host when it is saved all the same, for the requester to know.
+    pub lacks: Option<String>,
 }
 
 /// All that a plan needs to know of a domain.

@@ -273,6 +273,7 @@ impl Host for SimHost {
                     paused: Ok(()),
                     ram: 1 << 20,
                     writer: "QEMU 10.0.2".into(),
+                    lacks: None,
                 }),
                 ram: 1 << 20,
                 memory_free: 1 << 40,

@@ -112,6 +112,11 @@ fn taking(
         diverged: vm.then_some(false),
         ..Outcome::new(vec![record])
     })));
+    if let (Some(why), true) =
+        (known.facts.memory.as_ref().and_then(|m| m.lacks.as_ref()), memory != Memory::None)
+    {
+        plan.warnings.push(Line::lossy(why));
+    }
     plan.expected_pause = expected;
     plan.space = space(known, selected, memory)?;
     Ok(plan)

@@ -59,6 +59,7 @@ fn facts(state: Option<RunState>) -> DomainFacts {
             paused: Ok(()),
             ram: 128 << 20,
             writer: "QEMU 10.0.2".into(),
+            lacks: None,
         }),
         instance,
         config: RawJson::new("{}").unwrap(),
@@ -488,6 +489,17 @@ fn under_xen_memory_comes_before_the_disks() {
     paused.memory.as_mut().unwrap().paused = Err("it is paused".into());
     let e = Ask::new(VM, paused).refusal();
     assert!(e.kind == ErrorKind::DomainState && e.message.contains("it is paused"), "{e}");
+}
+
+#[test]
+fn what_a_save_without_libxl_lacks_is_said_where_memory_is_saved() {
+    let mut facts = xen(Some(RunState::Running));
+    facts.memory.as_mut().unwrap().lacks = Some("nobody acts on its reboot".into());
+    for (op, said) in [(VM, 1), (r#""op.vm_snapshot_create":{"domain":"web","memory":"none"}"#, 0), (DISK, 0)]
+    {
+        let warnings = Ask::new(op, facts.clone()).plan().unwrap().warnings;
+        assert_eq!(warnings.iter().filter(|w| w.as_str().contains("reboot")).count(), said, "{op}");
+    }
 }
 
 #[test]

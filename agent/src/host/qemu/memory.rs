@@ -149,7 +149,7 @@ pub async fn ability(
         .collect();
     if !blocked.is_empty() || matches!(stage_in(&said), Stage::Active(..)) {
         let why = if blocked.is_empty() { "a migration is under way".to_owned() } else { blocked.join("; ") };
-        return Ok(MemoryAbility { live: Err(why.clone()), paused: Err(why), ram, writer });
+        return Ok(MemoryAbility { live: Err(why.clone()), paused: Err(why), ram, writer, lacks: None });
     }
     let paused = match state.as_str() {
         "running" => Ok(()),
@@ -170,7 +170,7 @@ pub async fn ability(
         ("paused", _) if major(qmp) >= STAYS_PAUSED_MAJOR => try_background(qmp, deadline).await?,
         (state, _) => Err(format!("not in the state {state}")),
     };
-    Ok(MemoryAbility { live, paused, ram, writer })
+    Ok(MemoryAbility { live, paused, ram, writer, lacks: None })
 }
 
 /// The first number of QEMU's version.

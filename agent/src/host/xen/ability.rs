@@ -46,7 +46,11 @@ impl<N: Nodes> XenDriver<N> {
             (Err(why), _) => Err(format!("libxl cannot be had on this host: {why}")),
         };
         let paused = cannot.clone().map_or(Ok(()), Err);
-        Ok(MemoryAbility { live: cannot.map_or(logs, Err), paused, ram: read.config.ram, writer })
+        // Before 4.20 xl's monitor ends with the suspend, and there is no `xl resume`.
+        let lacks = info.err().map(|why| {
+            format!("xl saves the memory, since libxl cannot be had ({why}): before Xen 4.20 nobody acts on the guest's reboot, poweroff or crash afterwards, and a save that is killed leaves the guest suspended")
+        });
+        Ok(MemoryAbility { live: cannot.map_or(logs, Err), paused, ram: read.config.ram, writer, lacks })
     }
 
     /// Whether the guest drives one of its disks: then its kernel is up, as far as xenstore shows. (It says so in `control/feature-suspend` too, but only once:

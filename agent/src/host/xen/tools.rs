@@ -15,7 +15,7 @@ use xensnap::contract::ErrorKind;
 
 use crate::host::{HostError, RunState as Doing};
 use crate::libxl::protocol::{
-    Answer, Config, Failure, FailureKind, Info, Resumed, RunState, Status, Target, from_line,
+    Answer, Config, Failure, FailureKind, Resumed, RunState, Status, Target, from_line,
 };
 
 /// How long an ordinary call may take: a loaded host needs seconds for a process.
@@ -128,14 +128,6 @@ impl Tools {
     async fn on<T: DeserializeOwned>(&self, verb: &str, target: Target) -> std::result::Result<T, ToolError> {
         let (domid, uuid) = (target.domid.to_string(), target.uuid.to_string());
         self.libxl(&[verb, &domid, &uuid], CALL_MAX).await
-    }
-
-    /// Which libxl there is.
-    ///
-    /// # Errors
-    /// See [`ToolError`].
-    pub async fn info(&self) -> std::result::Result<Info, ToolError> {
-        self.libxl(&["info"], CALL_MAX).await
     }
 
     /// `xl`; returns what it printed.
@@ -272,7 +264,7 @@ async fn run(
     #[expect(clippy::disallowed_methods, reason = "the host is where processes are started")]
     let mut command = Command::new(program);
     command.args(args).current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.env("PATH", PATH).env("LC_ALL", "C").kill_on_drop(true);
+    command.env("PATH", PATH).env("LC_ALL", "C").env_remove("NOTIFY_SOCKET").kill_on_drop(true);
     let shown = || format!("{} {}", program.display(), args.first().copied().unwrap_or_default());
     match timeout(time, command.output()).await {
         Ok(Ok(out)) => Ok(out),
