@@ -308,6 +308,35 @@ fn a_second_agent_says_who_serves() {
 }
 
 #[test]
+fn operations_that_no_journal_knows_are_not_shown_as_running_for_ever() {
+    let mut dom0 = Dom0::new(Kind::C);
+    let refused = dom0.ask("refused", r#""op.vm_snapshot_create":{"domain":"nobody"}"#);
+    assert_eq!(refused.state, OperationState::Refused);
+    dom0.kill_agent();
+    let shown = |id: &str| format!("/tool/xensnap/operation/{id}");
+    let running = dom0
+        .read(&shown("refused"))
+        .unwrap()
+        .replace("refused", "lost")
+        .replace("\"state\":\"lost\"", "\"state\":\"running\"");
+    let ended = running.find(r#","ended_at""#).unwrap();
+    dom0.write(&shown("lost"), format!("{}}}", &running[..ended]).as_bytes());
+    dom0.write(&shown("torn"), b"{");
+    assert!(!crate::rig::dom0::ended(&dom0.operation("lost").unwrap()));
+    dom0.start_agent(&[]);
+    let until = Instant::now() + SOON;
+    while dom0.read(&shown("lost")).is_some() || dom0.read(&shown("torn")).is_some() {
+        assert!(Instant::now() < until, "{:?}", dom0.list("/tool/xensnap/operation"));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(
+        dom0.operation("refused").map(|o| o.state),
+        Some(OperationState::Refused),
+        "whoever asked may still look"
+    );
+}
+
+#[test]
 fn a_torn_database_is_reported_and_left_as_it_is() {
     let mut dom0 = Dom0::new(Kind::C);
     let guest = dom0.guest(GuestSpec::idle("web1"));
