@@ -10,11 +10,14 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
+use std::time::Duration;
 
+use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep};
 use xensnap::contract::ErrorKind;
 
 use super::settings::Settings;
-use super::{HostError, Result};
+use super::{HostError, Result, files};
 
 /// Starts a command so that it outlives this process. What it says goes to the end of the log.
 ///
@@ -30,6 +33,36 @@ pub async fn start(settings: &Settings, unit: &str, log: &Path, command: &[Strin
 /// As [`start`].
 pub async fn start_parent(settings: &Settings, unit: &str, log: &Path, command: &[String]) -> Result<()> {
     started(unit, starter(settings, unit, log, command, "process")).await
+}
+
+/// Starts a command that serves at a socket, and connects to it.
+///
+/// # Errors
+/// When it cannot be started, or does not listen within this time.
+pub async fn start_server(
+    settings: &Settings,
+    unit: &str,
+    log: &Path,
+    command: &[String],
+    (socket, time): (&Path, Duration),
+) -> Result<UnixStream> {
+    if let Some(folder) = socket.parent() {
+        files::private_folder(folder).map_err(|e| files::failed("cannot make the folder", folder, &e))?;
+    }
+    start(settings, unit, log, command).await?;
+    let until = Instant::now() + time;
+    loop {
+        match UnixStream::connect(socket).await {
+            Ok(stream) => return Ok(stream),
+            Err(_) if Instant::now() < until => sleep(Duration::from_millis(5)).await,
+            Err(e) => {
+                let message = format!("{unit} does not come up: {e}");
+                return Err(
+                    HostError::new(ErrorKind::Internal, message).hint(format!("see {}", log.display()))
+                );
+            }
+        }
+    }
 }
 
 async fn started(unit: &str, (program, args): (PathBuf, Vec<OsString>)) -> Result<()> {

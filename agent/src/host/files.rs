@@ -244,11 +244,11 @@ impl Sums {
 }
 
 /// Size and sum of what is left of a file.
-fn sum_of(file: &mut File) -> io::Result<Sum> {
+fn sum_of(file: &mut impl io::Read) -> io::Result<Sum> {
     let (mut hash, mut size) = (Sha256::new(), 0);
     let mut buffer = vec![0; 1 << 20];
     loop {
-        let n = io::Read::read(file, &mut buffer)?;
+        let n = file.read(&mut buffer)?;
         let Some(bytes) = buffer.get(..n).filter(|b| !b.is_empty()) else { break };
         hash.update(bytes);
         size += n as u64;
@@ -311,10 +311,8 @@ pub fn write_result(path: &AbsPath, bytes: &[u8]) -> Result<ResultFile> {
     let failed = |e: io::Error| failed("cannot write", target, &e);
     write_private(target, bytes).map_err(failed)?;
     sync(&[target.to_owned()])?;
-    let sum = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect::<String>();
-    let sha256 =
-        sum.parse().map_err(|e| HostError::new(ErrorKind::Internal, format!("sum of {path}: {e}")))?;
-    Ok(ResultFile { path: path.clone(), size: bytes.len() as u64, sha256, extra: Default::default() })
+    let (size, sha256) = sum_of(&mut &*bytes).map_err(failed)?;
+    Ok(ResultFile { path: path.clone(), size, sha256, extra: Default::default() })
 }
 
 /// Writes a small private file so that it is there whole or not at all. It need not survive a power cut.

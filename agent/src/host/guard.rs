@@ -154,30 +154,22 @@ async fn start(shared: &Arc<Shared>, link: &mut Link) -> Result<()> {
     link.stream = None;
     link.started += 1;
     let run_dir = &shared.settings.run_dir;
-    files::private_folder(run_dir).map_err(|e| files::failed("cannot make the folder", run_dir, &e))?;
     let number = format!("{}-{}", std::process::id(), link.started);
     let socket = run_dir.join(format!("guard-{number}.sock"));
     let text = |path: &Path| path.display().to_string();
     let command = [text(&shared.settings.exe), "guard".into(), text(run_dir), text(&socket)];
     let log = run_dir.join("guard.log");
-    detached::start(&shared.settings, &format!("xensnapd-guard-{number}"), &log, &command).await?;
-    let trouble =
-        |what: String| HostError::new(ErrorKind::Internal, what).hint(format!("see {}", log.display()));
-    let until = Instant::now() + START_MAX;
-    let stream = loop {
-        match UnixStream::connect(&socket).await {
-            Ok(stream) => break stream,
-            Err(_) if Instant::now() < until => sleep(Duration::from_millis(5)).await,
-            Err(e) => return Err(trouble(format!("the guard does not come up: {e}"))),
-        }
-    };
+    let unit = format!("xensnapd-guard-{number}");
+    let stream =
+        detached::start_server(&shared.settings, &unit, &log, &command, (&socket, START_MAX)).await?;
     let (read, write) = stream.into_split();
     let (send, answers) = mpsc::unbounded_channel();
     link.stream = Some((answers, write));
     tokio::spawn(listen(BufReader::new(read).lines(), send, Arc::downgrade(shared), link.started));
     for operation in link.armed.keys().cloned().collect::<Vec<_>>() {
         if !link.tell(&operation).await {
-            return Err(trouble("the guard ends as soon as it is started".into()));
+            return Err(HostError::new(ErrorKind::Internal, "the guard ends as soon as it is started")
+                .hint(format!("see {}", log.display())));
         }
     }
     Ok(())

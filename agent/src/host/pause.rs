@@ -20,11 +20,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
+use xensnap::contract::OperationId;
 
-use super::Result;
 use super::process::Process;
 use super::qmp::{Qmp, QmpError};
 use super::xen::release::{self as xen, Hold};
+use super::{Instance, Result};
 
 /// A pause. Private to the agent's own processes of one boot: not part of the contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +92,20 @@ fn file(folder: &Path, operation: &str) -> PathBuf {
 }
 
 impl Pause {
+    /// A pause of a run by this agent, which the guard ends after that time.
+    pub fn new(operation: &OperationId, instance: &Instance, time: Duration, how: How) -> Self {
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            operation: operation.as_str().to_owned(),
+            domain: instance.uuid,
+            name: instance.name.clone(),
+            run: instance.run.clone(),
+            how,
+            agent: Process::own().map(|p| p.to_string()).unwrap_or_default(),
+            deadline_ms: clock_ms().saturating_add(ms),
+        }
+    }
+
     /// Writes the file. It need not survive a power cut, only its writer.
     ///
     /// # Errors

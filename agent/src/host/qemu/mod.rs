@@ -31,7 +31,7 @@ pub mod memory;
 pub mod registry;
 
 pub use lifecycle::command;
-use registry::{Known, Registry};
+use registry::Registry;
 
 /// How often a write of memory is looked at: after a twentieth of the time that it has taken so far, within these.
 const MEMORY_POLL: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
@@ -63,19 +63,6 @@ impl<N: Nodes> QemuDriver<N> {
         let mut link = self.links.get(known.address()).await?;
         let deadline = link.deadline(COMMAND_MAX);
         question(link.qmp()?, deadline).await.map_err(|e| e.about(&instance.name))
-    }
-
-    fn pause_of(&self, operation: &OperationId, known: &Known, deadline: Duration) -> Pause {
-        let ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        Pause {
-            operation: operation.as_str().to_owned(),
-            domain: known.config.uuid,
-            name: known.config.name.as_str().to_owned(),
-            run: known.process.to_string(),
-            how: How::Qmp(known.config.qmp.as_path().to_owned()),
-            agent: Process::own().map(|p| p.to_string()).unwrap_or_default(),
-            deadline_ms: pause::clock_ms().saturating_add(ms),
-        }
     }
 
     /// Ends the pause on disk and for the guard.
@@ -229,7 +216,8 @@ impl<N: Nodes> Driver for QemuDriver<N> {
             return Ok(()); // somebody else's pause: not ours to end
         }
         let folder = self.settings.pauses();
-        let pause = self.pause_of(operation, &known, deadline);
+        let pause =
+            Pause::new(operation, instance, deadline, How::Qmp(known.config.qmp.as_path().to_owned()));
         pause.write(&folder).map_err(|e| files::failed("cannot write the pause into", &folder, &e))?;
         self.guard.arm(operation.as_str(), deadline).await?;
         let until = Instant::now() + deadline;

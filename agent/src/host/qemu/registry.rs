@@ -43,6 +43,11 @@ pub struct Known {
     pub process: Process,
 }
 
+/// The node that makes a domid one of a plain QEMU.
+pub fn config_node(domid: u32) -> String {
+    format!("/libxl/{domid}/xensnap/qemu_config")
+}
+
 /// A registration, kept beside xenstore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
@@ -159,7 +164,7 @@ impl<N: Nodes> Registry<N> {
             Ok(children) => {
                 // 0 is the host's own
                 for domid in children.iter().filter_map(|c| c.parse::<u32>().ok()).filter(|d| *d != 0) {
-                    match self.nodes.read(&format!("/libxl/{domid}/xensnap/qemu_config")).await {
+                    match self.nodes.read(&config_node(domid)).await {
                         Ok(Some(path)) => drop(registered.insert(domid, path.into())),
                         Ok(None) => others.push(domid),
                         Err(e) => self.tell(format!("domid {domid}: {e}")),
@@ -279,7 +284,7 @@ impl<N: Nodes> Registry<N> {
             (format!("/local/domain/{domid}/name"), name.to_owned()),
             (format!("/local/domain/{domid}/vm"), format!("/vm/{uuid}")),
             // last: this one makes it a domain
-            (format!("/libxl/{domid}/xensnap/qemu_config"), config_path.display().to_string()),
+            (config_node(domid), config_path.display().to_string()),
         ];
         for (path, value) in &nodes {
             self.nodes.write(path, value).await?;
@@ -300,7 +305,7 @@ impl<N: Nodes> Registry<N> {
     pub async fn forget_ended(&self, uuid: Uuid) -> Result<()> {
         let _one_at_a_time = self.registering.lock().await;
         for domid in self.nodes.list("/libxl").await?.iter().filter_map(|c| c.parse::<u32>().ok()) {
-            let Some(path) = self.nodes.read(&format!("/libxl/{domid}/xensnap/qemu_config")).await? else {
+            let Some(path) = self.nodes.read(&config_node(domid)).await? else {
                 continue;
             };
             let Ok((config, _)) = read_config(Path::new(&path)) else { continue };

@@ -15,14 +15,13 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::tools::ToolError;
+use crate::host::detached;
 use crate::host::process::Process;
 use crate::host::settings::Settings;
-use crate::host::{detached, files};
 use crate::libxl::protocol::{
     Answer, Failure, FailureKind, Hello, Info, PROTOCOL, Request, from_line, to_line,
 };
@@ -84,21 +83,13 @@ impl Hands {
         let name = format!("libxl-{}-{number}", std::process::id());
         let unusable = |why: String| ToolError::Unusable { program: "xensnap-libxl serve".into(), why };
         let run_dir = &self.settings.run_dir;
-        files::private_folder(run_dir).map_err(|e| unusable(format!("{}: {e}", run_dir.display())))?;
         let (socket, log) = (run_dir.join(format!("{name}.sock")), run_dir.join("libxl.log"));
         let text = |path: &PathBuf| path.display().to_string();
         let command = [text(&self.settings.libxl), "serve".into(), text(&socket)];
-        detached::start(&self.settings, &format!("xensnap-{name}"), &log, &command)
+        let (unit, until) = (format!("xensnap-{name}"), Instant::now() + START_MAX);
+        let stream = detached::start_server(&self.settings, &unit, &log, &command, (&socket, START_MAX))
             .await
             .map_err(|e| unusable(e.message))?;
-        let until = Instant::now() + START_MAX;
-        let stream = loop {
-            match UnixStream::connect(&socket).await {
-                Ok(stream) => break stream,
-                Err(_) if Instant::now() < until => sleep(Duration::from_millis(5)).await,
-                Err(e) => return Err(unusable(format!("it does not come up ({e}), see {}", log.display()))),
-            }
-        };
         let (read, write) = stream.into_split();
         let mut lines = BufReader::new(read).lines();
         let hello: Hello = answer(&mut lines, until, "serve").await?;

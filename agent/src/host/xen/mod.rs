@@ -33,6 +33,7 @@ use super::link::{Address, COMMAND_MAX, Link, Links, Paused, gone};
 use super::nodes::Nodes;
 use super::pause::{self, How, Pause, Released};
 use super::process::{self, Process};
+use super::qemu::registry;
 use super::settings::Settings;
 use super::{HostError, Instance, MemoryAbility, Progress, Result, RunState, files};
 use crate::fault::point;
@@ -130,7 +131,7 @@ impl<N: Nodes> XenDriver<N> {
         let Some(uuid) = read("vm").await?.and_then(|vm| vm.strip_prefix("/vm/")?.parse().ok()) else {
             return Ok(None);
         };
-        if self.nodes.read(&format!("/libxl/{domid}/xensnap/qemu_config")).await?.is_some() {
+        if self.nodes.read(&registry::config_node(domid)).await?.is_some() {
             return Ok(None); // a plain QEMU, of another driver
         }
         if read("target").await?.is_some() {
@@ -251,25 +252,6 @@ impl<N: Nodes> XenDriver<N> {
             )
             .hint("has its QEMU died? only disks of backend qdisk can be handled")
         })
-    }
-
-    fn pause_of(
-        &self,
-        operation: &OperationId,
-        instance: &Instance,
-        deadline: Duration,
-        hold: release::Hold,
-    ) -> Pause {
-        let ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        Pause {
-            operation: operation.as_str().to_owned(),
-            domain: instance.uuid,
-            name: instance.name.clone(),
-            run: instance.run.clone(),
-            how: How::Xen(hold),
-            agent: Process::own().map(|p| p.to_string()).unwrap_or_default(),
-            deadline_ms: pause::clock_ms().saturating_add(ms),
-        }
     }
 
     /// Lets the guest go on, unless somebody else has done it.
@@ -514,7 +496,7 @@ impl<N: Nodes> Driver for XenDriver<N> {
         };
         let folder = self.settings.pauses();
         let deadline = pause.deadline;
-        let file = self.pause_of(operation, instance, deadline, hold);
+        let file = Pause::new(operation, instance, deadline, How::Xen(hold));
         file.write(&folder).map_err(|e| files::failed("cannot write the pause into", &folder, &e))?;
         self.guard.arm(operation.as_str(), deadline).await?;
         let now = Instant::now();
