@@ -35,11 +35,9 @@ pub(super) fn vm(known: &Known<'_>, r: &VmSnapshotRevert) -> Result<Plan, HostEr
         check_writer(known, m.writer.as_str(), &mut warnings)?;
     }
     let boot = boot::reverted(known, part, &mut warnings);
-    let final_state = match (&r.final_state, memory) {
-        (Some(s), _) => *s,
-        (None, Some(_)) => FinalState::Running,
-        (None, None) => FinalState::Stopped,
-    };
+    // With its memory it ran: it runs again, with --disks-only too, by booting.
+    let ran = if part.memory.is_some() { FinalState::Running } else { FinalState::Stopped };
+    let final_state = r.final_state.unwrap_or(ran);
     let config = retarget(part, &target, &boot)?;
     let start = start(&config, memory.map(|m| m.path.clone()), &final_state);
     check_start(known, start.as_ref())?;

@@ -337,7 +337,7 @@ fn reverts() {
     let revert = r#""op.vm_snapshot_revert":{"domain":"web","snapshot":"a"}"#;
     let stopped = r#""op.vm_snapshot_revert":{"domain":"web","snapshot":"a","final_state":"stopped"}"#;
     let first = r#""op.vm_snapshot_revert":{"domain":"web","snapshot":"a","snapshot_first":true}"#;
-    let boot = r#""op.vm_snapshot_revert":{"domain":"web","snapshot":"a","disks_only":true,"final_state":"running"}"#;
+    let boot = r#""op.vm_snapshot_revert":{"domain":"web","snapshot":"a","disks_only":true}"#;
     let one = r#""op.disk_snapshot_revert":{"domain":"web","snapshot":"a","disks":["xvda"]}"#;
     let one_running = r#""op.disk_snapshot_revert":{"domain":"web","snapshot":"a","disks":["xvda"],"final_state":"running"}"#;
     for (what, op, snapshot, state, steps) in [
@@ -529,8 +529,8 @@ fn what_cannot_be_started_again_is_not_ended() {
         ask
     };
     let memory = r#""op.vm_snapshot_revert":{"domain":"web","snapshot":"a"}"#;
-    let boot = r#""op.vm_snapshot_revert":{"domain":"web","snapshot":"a","disks_only":true,"final_state":"running"}"#;
-    let stopped = r#""op.vm_snapshot_revert":{"domain":"web","snapshot":"a","disks_only":true}"#;
+    let boot = r#""op.vm_snapshot_revert":{"domain":"web","snapshot":"a","disks_only":true}"#;
+    let stopped = r#""op.vm_snapshot_revert":{"domain":"web","snapshot":"a","disks_only":true,"final_state":"stopped"}"#;
     assert!(revert(memory, &|_| {}).plan().is_ok());
     let taken = |f: &mut DomainFacts| f.other_names = vec!["web".into()];
     assert!(revert(memory, &taken).refusal().message.contains("the name web"));
