@@ -158,7 +158,7 @@ async fn life(config: &Config) -> Result<(), ServeError> {
     let mut int = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
     let ended = tokio::select! {
         r = inbox::run(Arc::clone(&agent), xs.clone()) => r.map_err(ServeError::from),
-        r = guests::run(Arc::clone(&agent), xs.clone()) => r.map(|never| match never {}).map_err(ServeError::from),
+        r = guests::inbox::run(Arc::clone(&agent), xs.clone()) => r.map(|never| match never {}).map_err(ServeError::from),
         e = beat => Err(e),
         never = settle(&agent, &open, &manager) => match never {},
         _ = term.recv() => Ok(()),

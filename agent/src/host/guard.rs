@@ -38,7 +38,7 @@ use xensnap::contract::ErrorKind;
 
 use super::pause::{self, Pause};
 use super::process::Process;
-use super::settings::Settings;
+use super::settings::{Settings, pauses};
 use super::{HostError, Result, detached, files};
 
 /// How long a new guard may take until it listens.
@@ -238,7 +238,7 @@ pub fn main(run_dir: &Path, socket: &Path) -> ExitCode {
         .write(true)
         .open("/proc/self/oom_score_adj")
         .and_then(|mut f| f.write_all(b"-1000"));
-    let served = runtime().and_then(|rt| rt.block_on(serve(socket, &pause::folder(run_dir))));
+    let served = runtime().and_then(|rt| rt.block_on(serve(socket, &pauses(run_dir))));
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
@@ -251,7 +251,7 @@ pub fn main(run_dir: &Path, socket: &Path) -> ExitCode {
 /// `xensnapd release-leftovers`: for the service's ExecStopPost. Leaves alone what a living agent holds.
 pub fn release_all(run_dir: &Path) -> ExitCode {
     let work = async {
-        let (released, held) = leftovers(&pause::folder(run_dir), TRY_MAX).await;
+        let (released, held) = leftovers(&pauses(run_dir), TRY_MAX).await;
         for operation in &released {
             eprintln!("xensnapd: released the guest that operation {operation} had paused");
         }

@@ -82,11 +82,6 @@ pub fn clock_ms() -> u64 {
     u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
 }
 
-/// Where pauses are kept while they last.
-pub fn folder(run_dir: &Path) -> PathBuf {
-    run_dir.join("pause")
-}
-
 fn file(folder: &Path, operation: &str) -> PathBuf {
     folder.join(format!("{operation}.json"))
 }

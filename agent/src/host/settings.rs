@@ -27,6 +27,11 @@ fn found(program: &str) -> PathBuf {
     places.into_iter().find(|p| p.exists()).unwrap_or_else(|| program.into())
 }
 
+/// Where pauses are kept while they last, below that folder of run-time files.
+pub fn pauses(run_dir: &Path) -> PathBuf {
+    run_dir.join("pause")
+}
+
 impl Settings {
     /// The usual places.
     ///
@@ -50,6 +55,6 @@ impl Settings {
 
     /// Where pauses are kept while they last.
     pub fn pauses(&self) -> PathBuf {
-        super::pause::folder(&self.run_dir)
+        pauses(&self.run_dir)
     }
 }
