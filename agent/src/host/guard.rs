@@ -403,7 +403,7 @@ async fn release_once(
     if !whose.is(&held.pause) {
         return Ok(None);
     }
-    let how = held.release(deadline).await?;
+    let how = super::release::release(&held, deadline).await?;
     held.over().map_err(io)?;
     Ok(Some(how))
 }

@@ -44,6 +44,7 @@ pub mod qemu_img;
 pub mod qmp;
 pub mod qmp_block;
 pub mod real;
+pub mod release;
 pub mod settings;
 #[cfg(test)]
 pub(crate) mod sim;

@@ -17,15 +17,13 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 use xensnap::contract::OperationId;
 
+use super::Instance;
 use super::process::Process;
-use super::qmp::{Qmp, QmpError};
-use super::xen::release::{self as xen, Hold};
-use super::{Instance, Result};
+use super::xen::hold::Hold;
 
 /// A pause. Private to the agent's own processes of one boot: not part of the contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,71 +172,4 @@ impl Held {
     pub fn over(self) -> io::Result<()> {
         fs::remove_file(&self.path)
     }
-
-    /// Lets the guest go on, as the file says.
-    ///
-    /// # Errors
-    /// When that cannot be done in time. The guest may be held then.
-    pub async fn release(&self, deadline: Instant) -> Result<Released> {
-        let Pause { name, run, how, .. } = &self.pause;
-        match how {
-            How::Qmp(socket) => by_qmp(run, socket, deadline).await.map_err(|e| e.about(name)),
-            How::Xen(hold) => {
-                let how = xen::release(&self.pause, hold, deadline).await?;
-                if hold.watch && how == Released::WentOn {
-                    xen::watch_after(&self.pause, hold).await;
-                }
-                Ok(how)
-            }
-        }
-    }
-}
-
-/// Lets the guest of a QEMU go on by a connection of its own.
-async fn by_qmp(run: &str, socket: &Path, deadline: Instant) -> Result<Released, QmpError> {
-    let Some(run) = Process::alive_of(run) else { return Ok(Released::Gone) };
-    let mut qmp = Qmp::connect(socket, deadline).await?;
-    if qmp.pid() != Some(run.pid) {
-        return Ok(Released::Gone);
-    }
-    go_on(&mut qmp, deadline).await
-}
-
-/// Lets a guest that we paused go on, whatever QEMU was in the middle of.
-///
-/// # Errors
-/// When QEMU does not answer, or refuses until the deadline.
-pub async fn go_on(qmp: &mut Qmp, deadline: Instant) -> Result<Released, QmpError> {
-    loop {
-        let status = qmp.execute("query-status", json!({}), deadline).await?;
-        match status.get("status").and_then(|s| s.as_str()) {
-            Some("paused" | "postmigrate" | "finish-migrate") => {}
-            _ => return Ok(Released::NotHeld),
-        }
-        stop_stopping_migration(qmp, deadline).await?;
-        match qmp.execute("cont", json!({}), deadline).await {
-            Ok(_) => return Ok(Released::WentOn),
-            // "Migration is not finalized yet", for some milliseconds after its end
-            Err(QmpError::Refused { .. }) if Instant::now() < deadline => {
-                sleep(Duration::from_millis(2)).await
-            }
-            Err(e) => return Err(e),
-        }
-    }
-}
-
-/// A migration that is not a background snapshot stops the guest at its end: it is cancelled, so that a guest let go on stays so.
-async fn stop_stopping_migration(qmp: &mut Qmp, deadline: Instant) -> Result<(), QmpError> {
-    while super::qemu::memory::writing(qmp, deadline).await? {
-        if super::qemu::memory::in_background(qmp, deadline).await? {
-            return Ok(());
-        }
-        qmp.execute("migrate_cancel", json!({}), deadline).await?;
-        if Instant::now() >= deadline {
-            let command = "migrate_cancel".into();
-            return Err(QmpError::Unanswered { command, waited: Duration::ZERO });
-        }
-        sleep(Duration::from_millis(5)).await;
-    }
-    Ok(())
 }

@@ -29,6 +29,7 @@ use crate::fault::point;
 mod lifecycle;
 pub mod memory;
 pub mod registry;
+pub mod release;
 
 pub use lifecycle::command;
 use registry::Registry;
@@ -97,7 +98,7 @@ impl<N: Nodes> QemuDriver<N> {
         let at_once = plain && link.qmp()?.execute("cont", json!({}), deadline).await.is_ok();
         let how = match at_once {
             true => Released::WentOn,
-            false => pause::go_on(link.qmp()?, deadline).await.map_err(|e| e.about(&instance.name))?,
+            false => release::go_on(link.qmp()?, deadline).await.map_err(|e| e.about(&instance.name))?,
         };
         point("release.after").await?;
         let events = link.qmp()?.take_events();

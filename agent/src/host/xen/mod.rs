@@ -42,6 +42,7 @@ use crate::libxl::protocol::{self, Info, Request, RunState as XenState, Status, 
 mod ability;
 pub mod config;
 mod hand;
+pub mod hold;
 pub mod image;
 mod lifecycle;
 mod memory;
@@ -285,7 +286,7 @@ impl<N: Nodes> XenDriver<N> {
     }
 
     /// The release over the hand that has paused or suspended it; `None` when it has to be done otherwise.
-    async fn quick(&self, work: &mut Work, hold: &release::Hold, instance: &Instance) -> Option<Released> {
+    async fn quick(&self, work: &mut Work, hold: &hold::Hold, instance: &Instance) -> Option<Released> {
         let method = work.held.as_ref()?.method;
         let hand = work.hand.as_mut().filter(|h| h.usable())?;
         let deadline = Instant::now() + REQUEST_MAX;
@@ -486,7 +487,7 @@ impl<N: Nodes> Driver for XenDriver<N> {
             }
         }
         work.saver = work.hand.as_ref().filter(|_| method == Method::Suspend).map(|h| h.process);
-        let hold = release::Hold {
+        let hold = hold::Hold {
             domid: instance.domid,
             suspended: method == Method::Suspend,
             saver: work.saver.map(|p| p.to_string()),

@@ -8,16 +8,15 @@
 //!
 //! Xen counts pauses: ours is taken back once, an administrator's stays. A resume leaves it alone too.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
-use uuid::Uuid;
 use xensnap::contract::ErrorKind;
 use xensnap::xenstore::{Connection, Options};
 
+use super::hold::Hold;
 use super::tools::Tools;
 use crate::host::pause::{Pause, Released};
 use crate::host::process::{self, Process};
@@ -29,29 +28,6 @@ use crate::libxl::protocol::{RunState, Target};
 const FOLLOWS_MAX: Duration = Duration::from_secs(3);
 /// How long killed processes may take to be gone.
 const KILLED_MAX: Duration = Duration::from_secs(10);
-
-/// How a domain under Xen is held.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
-    /// Its domid.
-    pub domid: u32,
-    /// Whether it is suspended, for its memory to be saved; else it is paused.
-    pub suspended: bool,
-    /// Who saves it: a [`Process`], the leader of its group.
-    pub saver: Option<String>,
-    /// The programs that release it.
-    pub tools: Tools,
-    /// Whether its monitor ends with a suspend, so that another must take its place.
-    pub watch: bool,
-    /// The agent's folder of run-time files.
-    pub run_dir: PathBuf,
-}
-
-impl Hold {
-    fn target(&self, uuid: Uuid) -> Target {
-        Target { domid: self.domid, uuid }
-    }
-}
 
 /// Lets the guest go on.
 ///
@@ -87,12 +63,6 @@ pub async fn release(pause: &Pause, hold: &Hold, deadline: Instant) -> Result<Re
             Err(e) if Instant::now() >= deadline => return Err(e.about(&pause.name)),
             Err(_) => sleep(Duration::from_millis(50)).await,
         }
-    }
-}
-
-impl Hold {
-    fn saver_is_xl(&self) -> bool {
-        self.saver.is_none()
     }
 }
 
