@@ -23,6 +23,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -51,6 +52,9 @@ const ORPHAN_MAX: Duration = Duration::from_secs(30);
 const HAND_OVER: Duration = Duration::from_secs(1);
 /// How long one try of a release may take: as long as QEMU's main loop may be blocked by a snapshot of a huge image.
 const TRY_MAX: Duration = Duration::from_secs(30);
+
+/// How many guards this process has started: no two have one socket.
+static STARTED: AtomicU32 = AtomicU32::new(1);
 
 /// The agent's side.
 #[derive(Debug)]
@@ -152,7 +156,7 @@ impl Guard {
 /// Starts a new guard, and has it watch over all that is armed.
 async fn start(shared: &Arc<Shared>, link: &mut Link) -> Result<()> {
     link.stream = None;
-    link.started += 1;
+    link.started = STARTED.fetch_add(1, Ordering::Relaxed);
     let run_dir = &shared.settings.run_dir;
     let number = format!("{}-{}", std::process::id(), link.started);
     let socket = run_dir.join(format!("guard-{number}.sock"));

@@ -2,8 +2,10 @@
 
 use tokio::time::Instant;
 
+use super::Result;
 use super::pause::{Held, How, Pause, Released};
-use super::{Result, qemu, xen};
+use super::qemu::release as qemu;
+use super::xen::release as xen;
 
 /// Lets the guest go on.
 ///
@@ -12,11 +14,11 @@ use super::{Result, qemu, xen};
 pub async fn release(held: &Held, deadline: Instant) -> Result<Released> {
     let Pause { name, run, how, .. } = &held.pause;
     match how {
-        How::Qmp(socket) => qemu::release::release(run, socket, deadline).await.map_err(|e| e.about(name)),
+        How::Qmp(socket) => qemu::release(run, socket, deadline).await.map_err(|e| e.about(name)),
         How::Xen(hold) => {
-            let how = xen::release::release(&held.pause, hold, deadline).await?;
+            let how = xen::release(&held.pause, hold, deadline).await?;
             if hold.watch && how == Released::WentOn {
-                xen::release::watch_after(&held.pause, hold).await;
+                xen::watch_after(&held.pause, hold).await;
             }
             Ok(how)
         }
