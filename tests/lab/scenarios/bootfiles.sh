@@ -19,7 +19,7 @@ grep -qi "$ramdisk" <<<"$plan" && ok 'a plan of a revert warns of the changed ra
 does 'with memory it is reverted all the same' vm-snapshot-revert g plain
 check 'it answers' up g
 rm -f $ramdisk $kernel
-does 'with kept files and --disks-only it boots though they are gone' vm-snapshot-revert g kept --disks-only
+does 'with kept files and --disks-only it boots though they are gone' vm-snapshot-revert g kept --disks-only --running
 check 'it boots' up g
 check 'with its command line' guestcmd g 'grep -q lab.word /proc/cmdline'
 for name in plain kept; do snap vm-snapshot-delete g $name || failed "delete $name: $said"; done

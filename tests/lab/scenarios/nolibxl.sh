@@ -31,7 +31,7 @@ check 'it counts on, and agrees' soon 120 agrees g
 check 'whole or nothing' is_tidy g
 
 was=$(domid g)
-refused 'a boot from disks alone' '17 18 22' libxl vm-snapshot-revert g one --disks-only
+refused 'a boot from disks alone' '17 18 22' libxl vm-snapshot-revert g one --disks-only --running
 is 'the domain was not touched' "$(domid g)" "$was"
 check 'it counts on' counts_on g
 does 'a revert with memory' vm-snapshot-revert g one

@@ -33,7 +33,11 @@ revert='step.verify.after end_domain.ended disks_apply.asked disks_apply.answere
 points=()
 for point in $create; do points+=("create|$point"); done
 for point in $revert; do points+=("revert|$point"); done
-[ -z "${ROUNDS:-}" ] || points=("${points[@]:0:$ROUNDS}")
+if [ -n "${ROUNDS:-}" ]; then # so many of them, spread over all
+  few=()
+  for i in $(seq 0 $((ROUNDS - 1))); do few+=("${points[i * ${#points[@]} / ROUNDS]}"); done
+  points=("${few[@]}")
+fi
 for one in "${points[@]}"; do
   verb=${one%%|*} point=${one##*|}
   what="power cut in a $verb at $point"

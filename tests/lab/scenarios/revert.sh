@@ -53,7 +53,7 @@ if [ -n "$first" ]; then
 fi
 
 mark g two
-does 'revert --disks-only' vm-snapshot-revert g one --disks-only
+does 'revert --disks-only' vm-snapshot-revert g one --disks-only --running
 check 'the guest boots' up g
 is 'its disks are those of the snapshot, its RAM is new' "$(marks g)" ' one one'
 check 'the disks were of one instant' jq -en --argjson s "$(guestcmd -t 90 g state)" '$s.boot_a - $s.boot_b | . == 0 or . == 1'
