@@ -286,6 +286,12 @@ impl Failure {
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), rc: None, status: None }
     }
+
+    /// Whether the domain is no longer there as what it was.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self.kind, FailureKind::Gone | FailureKind::OtherDomain)
+    }
 }
 
 /// Sorts of failure.

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use xensnap::contract::{ErrorKind, Start};
 
 use super::tools::doing;
-use super::{XenDriver, config, noted, target};
+use super::{XenDriver, config, noted};
 use crate::fault::point;
 use crate::host::nodes::Nodes;
 use crate::host::process::Process;
@@ -126,7 +126,7 @@ impl<N: Nodes> XenDriver<N> {
         loop {
             // What it said does not matter, but whether the domain is gone.
             let here = self.at(instance.domid).await?.is_some_and(|now| now.uuid == instance.uuid);
-            if !here && self.tools.state(target(instance)).await.is_ok_and(|s| s.is_none()) {
+            if !here && self.state_of(instance).await.is_ok_and(|s| s.is_none()) {
                 return Ok(());
             }
             if Instant::now() >= until {
@@ -242,8 +242,7 @@ impl<N: Nodes> XenDriver<N> {
 
     /// What Xen says of a domain that was started.
     async fn started(&self, instance: &Instance, start: &Start) -> Result<Instance> {
-        let status = self.tools.state(target(instance)).await.map_err(|e| e.about(&instance.name))?;
-        let state = status.map(|s| s.state);
+        let state = self.state_of(instance).await?;
         match state {
             Some(XenState::Paused) if start.paused => {}
             Some(XenState::Running) if !start.paused => {}

@@ -222,6 +222,16 @@ impl<N: Nodes> XenDriver<N> {
         status.ok_or_else(|| gone(&instance.name))
     }
 
+    /// What Xen says that it does; `None` when it is gone.
+    async fn state_of(&self, instance: &Instance) -> Result<Option<XenState>> {
+        let mut work = self.work(instance.uuid).await;
+        match self.status(&mut work, instance).await {
+            Ok(status) => Ok(Some(status.state)),
+            Err(e) if e.kind == ErrorKind::DomainGone => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
     async fn libxl_config(&self, instance: &Instance) -> Result<RawJson> {
         let target = target(instance);
         let mut work = self.work(instance.uuid).await;
@@ -291,16 +301,20 @@ impl<N: Nodes> XenDriver<N> {
         let hand = work.hand.as_mut().filter(|h| h.usable())?;
         let deadline = Instant::now() + REQUEST_MAX;
         let target = target(instance);
-        match method {
+        let released = match method {
             Method::Suspend if hold.suspended && work.saved.is_some() => {
-                let resumed: protocol::Resumed = hand.ask(&Request::Resume(target), deadline).await.ok()?;
-                Some(if resumed.was_suspended { Released::WentOn } else { Released::NotHeld })
+                let resumed = hand.ask::<protocol::Resumed>(&Request::Resume(target), deadline).await;
+                resumed.map(|r| if r.was_suspended { Released::WentOn } else { Released::NotHeld })
             }
             Method::Pause => {
-                hand.ask::<Status>(&Request::Unpause(target), deadline).await.ok()?;
-                Some(Released::WentOn)
+                hand.ask::<Status>(&Request::Unpause(target), deadline).await.map(|_| Released::WentOn)
             }
-            Method::Suspend => None,
+            Method::Suspend => return None,
+        };
+        match released {
+            Ok(how) => Some(how),
+            Err(ToolError::Failure(f)) if f.is_gone() => Some(Released::Gone), // we have ended it ourselves
+            Err(_) => None,
         }
     }
 

@@ -150,9 +150,7 @@ impl Tools {
     pub async fn state(&self, target: Target) -> std::result::Result<Option<Status>, ToolError> {
         match self.on::<Status>("state", target).await {
             Ok(status) => Ok(Some(status)),
-            Err(ToolError::Failure(f)) if matches!(f.kind, FailureKind::Gone | FailureKind::OtherDomain) => {
-                Ok(None)
-            }
+            Err(ToolError::Failure(f)) if f.is_gone() => Ok(None),
             Err(e) if e.no_libxl() => self.xl_state(target).await,
             Err(e) => Err(e),
         }
