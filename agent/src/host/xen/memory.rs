@@ -40,6 +40,25 @@ struct Looker<'a> {
     answered: bool,
 }
 
+impl Looker<'_> {
+    /// An error when it has taken too long, by the guest's fault or by the storage's.
+    fn in_time(&self, name: &str) -> Result<()> {
+        let late = Instant::now() + RESERVE >= self.until;
+        let unanswered = self.asked_at.filter(|_| !self.answered);
+        if unanswered.is_some_and(|at| late || at.elapsed() > ANSWER_MAX) {
+            let message = format!("domain {name} does not answer a suspend: its kernel hangs, or knows none");
+            return Err(HostError::new(ErrorKind::DomainState, message)
+                .hint("--memory none leaves memory out of the snapshot"));
+        }
+        if late {
+            let message = format!("domain {name}: its memory was not saved in time");
+            return Err(HostError::new(ErrorKind::BackendFailed, message)
+                .hint("is the storage slow? pause_grace_s in the configuration gives more time"));
+        }
+        Ok(())
+    }
+}
+
 impl<N: Nodes> XenDriver<N> {
     /// Saves the domain's memory; it is suspended afterwards.
     pub(super) async fn save(
@@ -173,28 +192,16 @@ impl<N: Nodes> XenDriver<N> {
             let message = format!("domain {name}: the save of its memory was cancelled");
             return Err(HostError::new(ErrorKind::Cancelled, message));
         }
-        if Instant::now() + RESERVE >= looker.until {
-            let message = format!("domain {name}: its memory was not saved in time");
-            return Err(HostError::new(ErrorKind::BackendFailed, message)
-                .hint("is the storage slow? pause_grace_s in the configuration gives more time"));
-        }
-        if looker.answered {
-            return Ok(());
-        }
-        let path = format!("/local/domain/{}/control/shutdown", instance.domid);
-        let word = self.nodes.read(&path).await.ok().flatten().unwrap_or_default();
-        match (word.as_str(), looker.asked_at) {
-            ("suspend", None) => looker.asked_at = Some(Instant::now()),
-            ("suspend", Some(at)) if at.elapsed() > ANSWER_MAX => {
-                let message =
-                    format!("domain {name} does not answer a suspend: its kernel hangs, or knows none");
-                return Err(HostError::new(ErrorKind::DomainState, message)
-                    .hint("--memory none leaves memory out of the snapshot"));
+        if !looker.answered {
+            let path = format!("/local/domain/{}/control/shutdown", instance.domid);
+            let word = self.nodes.read(&path).await.ok().flatten().unwrap_or_default();
+            match (word.as_str(), looker.asked_at) {
+                ("suspend", None) => looker.asked_at = Some(Instant::now()),
+                ("suspend", Some(_)) | (_, None) => {}
+                (_, Some(_)) => looker.answered = true,
             }
-            ("suspend", Some(_)) | (_, None) => {}
-            (_, Some(_)) => looker.answered = true,
         }
-        Ok(())
+        looker.in_time(name)
     }
 
     /// Breaks a save off, if one goes on. The guest's state is the release's.
@@ -227,4 +234,33 @@ fn check(path: &Path) -> Result<u64> {
         HostError::new(ErrorKind::BackendFailed, message)
     })?;
     files::end_memory(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use xensnap::wire::AbsPath;
+
+    use super::*;
+
+    #[test]
+    fn a_save_that_takes_too_long_is_the_guest_s_fault_only_while_it_owes_an_answer() {
+        let out = MemoryOut::new(AbsPath::new("/m").unwrap(), 1 << 20, false);
+        let now = Instant::now();
+        let looker = |left: Duration, asked_at, answered| Looker {
+            out: &out,
+            begun: now,
+            until: now + RESERVE + left,
+            asked_at,
+            answered,
+        };
+        let (soon, never) = (Duration::ZERO, Duration::from_secs(600));
+        let kind = |looker: Looker<'_>| looker.in_time("web").err().map(|e| e.kind);
+        assert_eq!(kind(looker(never, None, false)), None);
+        assert_eq!(kind(looker(never, Some(now), false)), None);
+        assert_eq!(kind(looker(never, Some(now - ANSWER_MAX * 2), false)), Some(ErrorKind::DomainState));
+        assert_eq!(kind(looker(soon, Some(now), false)), Some(ErrorKind::DomainState));
+        assert_eq!(kind(looker(never, Some(now - ANSWER_MAX * 2), true)), None);
+        assert_eq!(kind(looker(soon, Some(now), true)), Some(ErrorKind::BackendFailed));
+        assert_eq!(kind(looker(soon, None, false)), Some(ErrorKind::BackendFailed));
+    }
 }
