@@ -180,7 +180,7 @@ restored() { # xl restore takes what we wrote
   fi
   id=$(domid)
   soon 120 answers || failed "$name: no answer after xl restore"
-  wants "$name: xl restore brings its memory back" marked "$(timeout 60 guestcmd "$name" 'cat /tmp/mark' | tail -1)"
+  wants "$name: xl restore brings its memory back" marked "$(timeout 60 guestcmd "$name" 'cat /tmp/mark' | grep .)"
   return 0
 }
 
