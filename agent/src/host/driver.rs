@@ -61,8 +61,8 @@ pub trait Driver: Send + Sync {
     /// How its memory can be saved.
     fn memory(&self, instance: &Instance) -> impl Future<Output = Result<MemoryAbility>> + Send;
 
-    /// The process that has its disks open, and the connection to it.
-    fn link(&self, instance: &Instance) -> impl Future<Output = Result<(Process, Link)>> + Send;
+    /// The process that has its disks open, and the connection to it; `None` where it has died and left the guest there: then nobody has the images.
+    fn link(&self, instance: &Instance) -> impl Future<Output = Result<Option<(Process, Link)>>> + Send;
 
     /// Has QEMU take its images in hand, where a save of the guest's memory has made it let go of them.
     fn take_images(&self, instance: &Instance, link: &mut Link) -> impl Future<Output = Result<()>> + Send;

@@ -116,8 +116,17 @@ impl<N: Nodes> RealHost<N> {
         }
     }
 
-    async fn link(&self, instance: &Instance) -> Result<(Process, Link)> {
+    /// The process that has the instance's disks open; `None` where it has died and left the guest there.
+    async fn served(&self, instance: &Instance) -> Result<Option<(Process, Link)>> {
         driver!(self, &instance.driver, d => d.link(instance).await)
+    }
+
+    async fn link(&self, instance: &Instance) -> Result<(Process, Link)> {
+        self.served(instance).await?.ok_or_else(|| {
+            let message = format!("domain {} has no QEMU that serves its disks", instance.name);
+            HostError::new(ErrorKind::DomainState, message)
+                .hint("has its QEMU died? only disks of backend qdisk can be handled")
+        })
     }
 
     /// The disks of a running instance, as QEMU has them now. A QEMU that has an image as two disks is given a little time: an HVM guest's drivers have just come.
@@ -203,14 +212,13 @@ impl<N: Nodes> RealHost<N> {
     }
 
     /// Snapshots all disks of a running instance in one transaction.
-    async fn create_live(&self, instance: &Instance, disks: &[DiskTag]) -> Result<()> {
-        let done = self.transaction(instance, disks).await;
+    async fn create_live(&self, instance: &Instance, link: Link, disks: &[DiskTag]) -> Result<()> {
+        let done = self.transaction(instance, link, disks).await;
         self.hang_up(instance).await;
         done
     }
 
-    async fn transaction(&self, instance: &Instance, disks: &[DiskTag]) -> Result<()> {
-        let (_, mut link) = self.link(instance).await?;
+    async fn transaction(&self, instance: &Instance, mut link: Link, disks: &[DiskTag]) -> Result<()> {
         driver!(self, &instance.driver, d => d.take_images(instance, &mut link).await)?;
         let about = |e: super::qmp::QmpError| e.about(&instance.name);
         let deadline = link.deadline(TRANSACTION_MAX);
@@ -307,8 +315,12 @@ impl<N: Nodes> RealHost<N> {
     }
 
     /// Deletes from the disks that the running instance has; returns the others.
-    async fn delete_live<'a>(&self, instance: &Instance, disks: &'a [DiskTag]) -> Result<Vec<&'a DiskTag>> {
-        let (_, mut link) = self.link(instance).await?;
+    async fn delete_live<'a>(
+        &self,
+        instance: &Instance,
+        mut link: Link,
+        disks: &'a [DiskTag],
+    ) -> Result<Vec<&'a DiskTag>> {
         let about = |e: super::qmp::QmpError| e.about(&instance.name);
         let deadline = link.deadline(COMMAND_MAX);
         let nodes = qmp_block::nodes(link.qmp()?, deadline).await.map_err(about)?;
@@ -385,7 +397,13 @@ impl<N: Nodes> Host for RealHost<N> {
             if ask.memory {
                 ability = Some(driver!(self, kind, d => d.memory(instance).await)?);
             }
-            if config.disks.len() > config.unserved.len() || instance.driver == DriverKind::Qemu {
+            let has_served = config.disks.len() > config.unserved.len();
+            if has_served && self.served(instance).await?.is_none() {
+                now = now.map(|i| Instance {
+                    state: RunState::Still("left without its QEMU, which has died"),
+                    ..i
+                });
+            } else if has_served || instance.driver == DriverKind::Qemu {
                 open = Some(self.open_of(instance).await?);
             }
         }
@@ -485,21 +503,24 @@ impl<N: Nodes> Host for RealHost<N> {
     }
 
     async fn disks_create(&self, instance: Option<&Instance>, disks: &[DiskTag]) -> Result<()> {
-        match instance {
-            Some(instance) => self.create_live(instance, disks).await,
-            None => {
-                self.nobody_has(Uuid::nil(), disks).await?;
-                self.create_offline(disks).await
-            }
+        if let Some(instance) = instance
+            && let Some((_, link)) = self.served(instance).await?
+        {
+            return self.create_live(instance, link, disks).await;
         }
+        self.nobody_has(instance.map_or(Uuid::nil(), |i| i.uuid), disks).await?;
+        self.create_offline(disks).await
     }
 
     async fn disks_delete(&self, domain: Uuid, disks: &[DiskTag]) -> Result<()> {
-        let Some(instance) = self.running(domain).await? else {
-            return self.delete_offline(domain, disks).await;
-        };
-        let others: Vec<DiskTag> = self.delete_live(&instance, disks).await?.into_iter().cloned().collect();
-        self.delete_offline(domain, &others).await
+        if let Some(instance) = self.running(domain).await?
+            && let Some((_, link)) = self.served(&instance).await?
+        {
+            let others: Vec<DiskTag> =
+                self.delete_live(&instance, link, disks).await?.into_iter().cloned().collect();
+            return self.delete_offline(domain, &others).await;
+        }
+        self.delete_offline(domain, disks).await
     }
 
     async fn disks_apply(&self, domain: Uuid, disks: &[DiskTag]) -> Result<()> {
@@ -523,8 +544,8 @@ impl<N: Nodes> Host for RealHost<N> {
 
     async fn disks_verify(&self, domain: Uuid, disks: &[DiskTag]) -> Result<()> {
         let nodes = match self.running(domain).await? {
-            Some(instance) => self.nodes_of(&instance).await?.1,
-            None => Vec::new(),
+            Some(instance) if self.served(&instance).await?.is_some() => self.nodes_of(&instance).await?.1,
+            _ => Vec::new(),
         };
         for disk in disks {
             same_file(disk)?;

@@ -188,9 +188,9 @@ impl<N: Nodes> Driver for QemuDriver<N> {
         self.ask(instance, async |qmp, deadline| memory::ability(qmp, ram, deadline).await).await
     }
 
-    async fn link(&self, instance: &Instance) -> Result<(Process, Link)> {
+    async fn link(&self, instance: &Instance) -> Result<Option<(Process, Link)>> {
         let known = self.registry.known(instance).await?;
-        Ok((known.process, self.links.get(known.address()).await?))
+        Ok(Some((known.process, self.links.get(known.address()).await?)))
     }
 
     async fn take_images(&self, _: &Instance, _: &mut Link) -> Result<()> {

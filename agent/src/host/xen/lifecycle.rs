@@ -85,7 +85,7 @@ impl<N: Nodes> XenDriver<N> {
                 return Err(HostError::new(ErrorKind::DomainState, message).hint("see who starts it"));
             }
             ended += 1;
-            let qemu = self.qemu(&instance).await.ok();
+            let qemu = self.qemu(&instance).await?;
             self.links.let_go(domain).await;
             self.destroy(&instance).await?;
             point("end_domain.ended").await?;

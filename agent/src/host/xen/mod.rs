@@ -250,19 +250,13 @@ impl<N: Nodes> XenDriver<N> {
         })
     }
 
-    /// The QEMU that serves a domain's disks.
-    async fn qemu(&self, instance: &Instance) -> Result<Process> {
+    /// The QEMU that serves a domain's disks, if it lives.
+    async fn qemu(&self, instance: &Instance) -> Result<Option<Process>> {
         let domid = instance.domid;
         let written = self.nodes.read(&format!("/local/domain/{domid}/image/device-model-pid")).await?;
         let by_pid =
             written.and_then(|pid| Process::of(pid.trim().parse().ok()?)).filter(|p| serves(*p, domid));
-        by_pid.or_else(|| process::all().into_iter().find(|p| serves(*p, domid))).ok_or_else(|| {
-            HostError::new(
-                ErrorKind::DomainState,
-                format!("domain {} has no QEMU that serves its disks", instance.name),
-            )
-            .hint("has its QEMU died? only disks of backend qdisk can be handled")
-        })
+        Ok(by_pid.or_else(|| process::all().into_iter().find(|p| serves(*p, domid))))
     }
 
     /// Lets the guest go on, unless somebody else has done it.
@@ -439,9 +433,9 @@ impl<N: Nodes> Driver for XenDriver<N> {
         self.ability(instance).await
     }
 
-    async fn link(&self, instance: &Instance) -> Result<(Process, Link)> {
+    async fn link(&self, instance: &Instance) -> Result<Option<(Process, Link)>> {
         self.same(instance).await?;
-        let process = self.qemu(instance).await?;
+        let Some(process) = self.qemu(instance).await? else { return Ok(None) };
         let name = instance.name.as_str();
         let run = Path::new("/var/run/xen");
         let sockets = ["libxenstat", "libxl"].map(|of| run.join(format!("qmp-{of}-{}", instance.domid)));
@@ -453,7 +447,7 @@ impl<N: Nodes> Driver for XenDriver<N> {
             for socket in &there {
                 let address = Address { uuid: instance.uuid, name, process, socket };
                 match self.links.get(address).await {
-                    Ok(link) => return Ok((process, link)),
+                    Ok(link) => return Ok(Some((process, link))),
                     Err(e) if e.kind == ErrorKind::QmpUnavailable => error = e,
                     Err(e) => return Err(e),
                 }
@@ -521,7 +515,7 @@ impl<N: Nodes> Driver for XenDriver<N> {
         if method == Method::Pause {
             self.pause_now(&mut work, instance).await?;
         }
-        if let Ok(process) = self.qemu(instance).await {
+        if let Ok(Some(process)) = self.qemu(instance).await {
             let paused = Paused { stopped_at: None, since: now, until: held.until };
             self.links.paused(instance.uuid, &instance.name, process, paused).await;
         }
