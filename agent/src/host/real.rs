@@ -371,6 +371,13 @@ impl<N: Nodes> RealHost<N> {
     }
 }
 
+/// The tag is not in the disk's image any more.
+fn lacks(disk: &DiskTag) -> HostError {
+    let message = format!("disk {}: {} does not hold the snapshot {}", disk.vdev, disk.path, disk.tag);
+    HostError::new(ErrorKind::Changed, message)
+        .hint("it was deleted by another program, or the image was replaced")
+}
+
 impl<N: Nodes> Host for RealHost<N> {
     async fn instances(&self) -> Result<Vec<Instance>> {
         let (known, others) = self.qemu.registry.list().await?;
@@ -530,13 +537,13 @@ impl<N: Nodes> Host for RealHost<N> {
         }
         self.nobody_has(domain, disks).await?;
         for disk in disks {
-            if !has(&self.head(disk).await?, disk) {
-                let message =
-                    format!("disk {}: {} does not hold the snapshot {}", disk.vdev, disk.path, disk.tag);
-                return Err(HostError::new(ErrorKind::Changed, message));
-            }
             point("disks_apply.asked").await?;
-            self.offline(Verb::Apply, disk).await?;
+            if let Err(e) = self.offline(Verb::Apply, disk).await {
+                return Err(match self.head(disk).await {
+                    Ok(head) if !has(&head, disk) => lacks(disk),
+                    _ => e,
+                });
+            }
             point("disks_apply.answered").await?;
         }
         Ok(())
@@ -554,10 +561,7 @@ impl<N: Nodes> Host for RealHost<N> {
                 None => has(&self.head(disk).await?, disk),
             };
             if !there {
-                let message =
-                    format!("disk {}: {} does not hold the snapshot {}", disk.vdev, disk.path, disk.tag);
-                return Err(HostError::new(ErrorKind::Changed, message)
-                    .hint("it was deleted by another program, or the image was replaced"));
+                return Err(lacks(disk));
             }
         }
         Ok(())

@@ -25,8 +25,8 @@ use crate::libxl::protocol::{Request, RunState as XenState, Suspend, Suspended};
 
 /// How long a guest may take to answer the request to suspend. libxl itself waits for a minute.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
-/// How often a save is looked at.
-const POLL: Duration = Duration::from_millis(100);
+/// How often a save is looked at: after a tenth of the time that it has taken so far, within these. Who looks takes time from who saves.
+const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 /// What of a pause's time is left for its release.
 const RESERVE: Duration = Duration::from_secs(5);
 
@@ -179,7 +179,7 @@ impl<N: Nodes> XenDriver<N> {
             tokio::select! {
                 biased;
                 done = &mut save => return Ok(done),
-                () = sleep(POLL) => self.look(looker, instance, progress).await?,
+                () = sleep((looker.begun.elapsed() / 10).clamp(POLL.0, POLL.1)) => self.look(looker, instance, progress).await?,
             }
         }
     }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::host::{files, process};
+use crate::host::files;
+use crate::host::process::{self, Process};
 use crate::libxl::savefile;
 
 /// What to run.
@@ -31,28 +32,36 @@ pub struct Noted {
 
 /// How long no process of it may be seen before it counts as ended.
 const ABSENT_MAX: Duration = Duration::from_secs(3);
-/// How often is looked.
+/// How often is looked for the answer, and among all processes for who is to write it: the second takes a slow host much of its time.
 const POLL: Duration = Duration::from_millis(20);
+const SEARCH: Duration = Duration::from_millis(500);
 
 /// Waits until whatever was told to write this answer has done so; false when it has ended without, or time is up.
 pub async fn answered(answer: &Path, until: Instant) -> bool {
-    let mut seen = Instant::now();
+    let (mut writer, mut seen) = (writer(answer), Instant::now());
     while !answer.exists() {
-        if goes_on(answer) {
-            seen = Instant::now();
+        let now = Instant::now();
+        match writer {
+            Some(process) if process.alive() => seen = now,
+            _ if now - seen > ABSENT_MAX || now >= until => return answer.exists(),
+            _ => writer = self::writer(answer),
         }
-        if seen.elapsed() > ABSENT_MAX || Instant::now() >= until {
+        if now >= until {
             return answer.exists();
         }
-        sleep(POLL).await;
+        sleep(if writer.is_some() { POLL } else { SEARCH }).await;
     }
     true
 }
 
 /// Whether what is to write this answer is there, and has not done so.
 pub fn goes_on(answer: &Path) -> bool {
+    writer(answer).is_some() && !answer.exists()
+}
+
+fn writer(answer: &Path) -> Option<Process> {
     let named = answer.display().to_string();
-    process::all().into_iter().any(|p| p.args().contains(&named)) && !answer.exists()
+    process::all().into_iter().find(|p| p.args().contains(&named))
 }
 
 /// Runs it.
