@@ -86,6 +86,8 @@ struct Work {
     saver: Option<Process>,
     /// The memory image that is complete.
     saved: Option<PathBuf>,
+    /// The instance whose monitor has ended with a suspend of ours. It gets another when the operation is over: until then it would take time from that.
+    unwatched: Option<Instance>,
 }
 
 #[derive(Clone, Debug)]
@@ -277,15 +279,14 @@ impl<N: Nodes> XenDriver<N> {
         };
         let now = Instant::now();
         point("release.after").await?;
-        let watch = (hold.watch && how == Released::WentOn).then(|| hold.tools.clone());
+        if hold.watch && how == Released::WentOn {
+            work.unwatched = Some(instance.clone());
+        }
         lock.over().map_err(|e| files::failed("cannot remove a pause from", &folder, &e))?;
         self.guard.disarm(operation.as_str()).await;
         (work.held, work.saved, work.saver) = (None, None, None);
         drop(work);
         self.links.pause_over(instance.uuid).await;
-        if let Some(tools) = watch {
-            self.start_watch(tools, instance);
-        }
         Ok(held.filter(|_| how == Released::WentOn).map(|held| now.saturating_duration_since(held.since)))
     }
 
@@ -312,9 +313,10 @@ impl<N: Nodes> XenDriver<N> {
         }
     }
 
-    fn start_watch(&self, tools: Tools, instance: &Instance) {
+    /// Has a monitor started; nothing waits for it.
+    fn start_watch(&self, instance: &Instance) {
         let (settings, target, name) = (self.settings.clone(), target(instance), instance.name.clone());
-        // The guest does not wait for it.
+        let tools = self.tools.clone();
         tokio::spawn(async move {
             if let Err(e) = release::watch(&settings, &tools, target).await {
                 eprintln!("xensnapd: domain {name} has no monitor: {e}");
@@ -335,6 +337,9 @@ impl<N: Nodes> XenDriver<N> {
         if let Some(hand) = work.hand.take() {
             self.hands.give_back(hand);
         }
+        if let Some(instance) = work.unwatched.take() {
+            self.start_watch(&instance);
+        }
         if work.held.is_none() {
             self.works.lock().unwrap_or_else(PoisonError::into_inner).remove(&domain);
         }
@@ -345,7 +350,7 @@ impl<N: Nodes> XenDriver<N> {
         let Ok(info) = self.info().await else { return };
         if info.xl_monitor_ends {
             for instance in instances {
-                self.start_watch(self.tools.clone(), instance);
+                self.start_watch(instance);
             }
         }
     }
