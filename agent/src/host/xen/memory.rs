@@ -11,7 +11,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use xensnap::contract::{ErrorKind, MemoryOut};
 
 use super::tools::ToolError;
@@ -37,15 +37,23 @@ struct Looker<'a> {
     until: Instant,
     /// When the guest was asked to suspend, by what xenstore shows.
     asked_at: Option<Instant>,
+    /// Whether it took the request. Linux does so before it tries to freeze its processes, so this is not yet a suspend.
     answered: bool,
+    /// Whether Xen said, when time was up, that it runs.
+    runs: bool,
 }
 
 impl Looker<'_> {
+    fn late(&self) -> bool {
+        Instant::now() + RESERVE >= self.until
+    }
+
     /// An error when it has taken too long, by the guest's fault or by the storage's.
     fn in_time(&self, name: &str) -> Result<()> {
-        let late = Instant::now() + RESERVE >= self.until;
+        let late = self.late();
+        let asked = self.asked_at.is_some() || !self.out.live;
         let unanswered = self.asked_at.filter(|_| !self.answered);
-        if unanswered.is_some_and(|at| late || at.elapsed() > ANSWER_MAX) {
+        if unanswered.is_some_and(|at| late || at.elapsed() > ANSWER_MAX) || late && asked && self.runs {
             let message = format!("domain {name} does not answer a suspend: its kernel hangs, or knows none");
             return Err(HostError::new(ErrorKind::DomainState, message)
                 .hint("--memory none leaves memory out of the snapshot"));
@@ -80,8 +88,14 @@ impl<N: Nodes> XenDriver<N> {
         files::empty_memory(&file).map_err(|e| files::failed("cannot empty the memory image", path, &e))?;
         drop(file);
         point("memory_begin.before").await?;
-        let mut looker =
-            Looker { out, begun: Instant::now(), until: held.until, asked_at: None, answered: false };
+        let mut looker = Looker {
+            out,
+            begun: Instant::now(),
+            until: held.until,
+            asked_at: None,
+            answered: false,
+            runs: false,
+        };
         match work.saver {
             Some(saver) => self.by_libxl(&mut work, saver, instance, &mut looker, progress).await?,
             None => self.by_xl(held.operation.as_str(), instance, &mut looker, progress).await?,
@@ -201,6 +215,10 @@ impl<N: Nodes> XenDriver<N> {
                 (_, Some(_)) => looker.answered = true,
             }
         }
+        if looker.late() {
+            let state = timeout(RESERVE / 2, self.tools.state(target(instance))).await;
+            looker.runs = matches!(state, Ok(Ok(Some(status))) if status.state == XenState::Running);
+        }
         looker.in_time(name)
     }
 
@@ -243,24 +261,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_save_that_takes_too_long_is_the_guest_s_fault_only_while_it_owes_an_answer() {
-        let out = MemoryOut::new(AbsPath::new("/m").unwrap(), 1 << 20, false);
+    fn a_save_that_takes_too_long_is_the_guest_s_fault_only_while_it_has_not_suspended() {
+        let mut out = MemoryOut::new(AbsPath::new("/m").unwrap(), 1 << 20, false);
         let now = Instant::now();
-        let looker = |left: Duration, asked_at, answered| Looker {
-            out: &out,
-            begun: now,
-            until: now + RESERVE + left,
-            asked_at,
-            answered,
+        let kind = |out: &MemoryOut, left, asked_at, answered, runs| {
+            let until = now + RESERVE + left;
+            let looker = Looker { out, begun: now, until, asked_at, answered, runs };
+            looker.in_time("web").err().map(|e| e.kind)
         };
         let (soon, never) = (Duration::ZERO, Duration::from_secs(600));
-        let kind = |looker: Looker<'_>| looker.in_time("web").err().map(|e| e.kind);
-        assert_eq!(kind(looker(never, None, false)), None);
-        assert_eq!(kind(looker(never, Some(now), false)), None);
-        assert_eq!(kind(looker(never, Some(now - ANSWER_MAX * 2), false)), Some(ErrorKind::DomainState));
-        assert_eq!(kind(looker(soon, Some(now), false)), Some(ErrorKind::DomainState));
-        assert_eq!(kind(looker(never, Some(now - ANSWER_MAX * 2), true)), None);
-        assert_eq!(kind(looker(soon, Some(now), true)), Some(ErrorKind::BackendFailed));
-        assert_eq!(kind(looker(soon, None, false)), Some(ErrorKind::BackendFailed));
+        let (guest, storage) = (Some(ErrorKind::DomainState), Some(ErrorKind::BackendFailed));
+        let long_ago = Some(now - ANSWER_MAX * 2);
+        assert_eq!(kind(&out, never, None, false, false), None);
+        assert_eq!(kind(&out, never, Some(now), false, false), None);
+        assert_eq!(kind(&out, never, long_ago, false, false), guest);
+        assert_eq!(kind(&out, soon, Some(now), false, false), guest);
+        assert_eq!(kind(&out, never, long_ago, true, false), None);
+        assert_eq!(kind(&out, soon, Some(now), true, false), storage);
+        assert_eq!(kind(&out, soon, None, false, false), storage);
+        // It took the request, seen or not, and runs all the same.
+        assert_eq!(kind(&out, soon, Some(now), true, true), guest);
+        assert_eq!(kind(&out, soon, None, false, true), guest);
+        // While pages flow it runs rightly.
+        out.live = true;
+        assert_eq!(kind(&out, soon, None, false, true), storage);
+        assert_eq!(kind(&out, soon, Some(now), true, true), guest);
     }
 }
