@@ -61,6 +61,33 @@ remember g
 refused 'crashed, with memory' 18 'crash|shut|state|run' vm-snapshot-create g --name c1
 untouched 'crashed' g
 
+# Suspended by somebody who was killed then; powered off and preserved.
+new_guest g "$kind" on_poweroff=preserve || finish
+mark g one
+does 'snapshot' vm-snapshot-create g --name one
+shut() { case $(flags g) in *s*) return 0 ;; esac; return 1; }
+setsid xl save g /root/other.save >/dev/null 2>&1 &
+soon 60 shut || failed 'it is suspended'
+pkill -9 -f '^xl save'
+pkill -9 -f libxl-save-helper
+sleep 1
+remember g
+refused 'suspended by somebody else' 18 'suspended' vm-snapshot-create g --name s1
+untouched 'suspended' g
+/usr/libexec/xensnap/xensnap-libxl resume "$(domid g)" "$(uuid_of g)" >/dev/null || failed 'it is resumed'
+check 'resumed, it runs on' agrees g
+does 'then it is taken' vm-snapshot-create g --name s2
+guestcmd -n g 'poweroff -f'
+soon 60 shut || failed 'it is off, and there'
+remember g
+refused 'shut down and preserved' 18 'shut' vm-snapshot-create g --name s3
+untouched 'shut down' g
+does 'it is reverted into life' vm-snapshot-revert g one
+check 'it answers' up g
+is 'as it was' "$(marks g)" 'one one one'
+for name in one s2; do snap vm-snapshot-delete g $name || failed "delete $name: $said"; done
+rm -f /root/other.save
+
 # A QEMU that is gone.
 new_guest g "$kind" || finish
 mark g one
