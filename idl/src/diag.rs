@@ -9,22 +9,25 @@ pub struct Source {
     pub name: String,
     /// The whole text.
     pub text: String,
+    /// Where each line begins.
+    starts: Vec<usize>,
 }
 
 impl Source {
     /// Makes a source.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into() }
+        let text = text.into();
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { name: name.into(), text, starts }
     }
 
     /// Line (from 1) and column (from 1, in characters) of a byte offset.
     #[must_use]
     pub fn line_col(&self, offset: usize) -> (usize, usize) {
-        let before = self.text.get(..offset).unwrap_or(&self.text);
-        let line = before.matches('\n').count() + 1;
-        let start = before.rfind('\n').map_or(0, |p| p + 1);
-        (line, before.get(start..).unwrap_or("").chars().count() + 1)
+        let line = self.starts.partition_point(|start| *start <= offset);
+        let start = line.checked_sub(1).and_then(|l| self.starts.get(l)).copied().unwrap_or(0);
+        (line, self.text.get(start..offset).unwrap_or("").chars().count() + 1)
     }
 
     fn line(&self, line: usize) -> &str {
@@ -85,6 +88,8 @@ codes! {
     DefinedTwice = "E021", "A name is defined twice.";
     NameMismatch = "E022", "A variable's name is not that of its type.";
     BadName = "E023", "A name is not lower-case words joined by underscores.";
+    UsedBefore = "E024", "In profile `libxl` a name is defined before it is used.";
+    Builtin = "E025", "No such builtin type.";
     UnknownConstructor = "E030", "No such constructor.";
     Argument = "E031", "An argument is missing, of the wrong kind, or one too many.";
     UnknownOption = "E032", "No such option.";
@@ -106,6 +111,7 @@ codes! {
     Pattern = "E070", "A pattern is malformed or ambiguous.";
     Default = "E071", "A default is not a value of its field.";
     Contradiction = "E072", "Limits that no value can meet.";
+    Constant = "E073", "An `init_val` is not a constant expression of C, or not a value of its type.";
     Unbounded = "E080", "A type bound to a xenstore path holds something without a maximum.";
     TooLarge = "E081", "A type bound to a xenstore path could exceed 2048 bytes.";
     XenstorePath = "E082", "A xenstore path or its access is malformed, or bound twice.";

@@ -3,17 +3,18 @@
 //! wrote it, which a strict one inside would refuse.
 //!
 //! The enumeration that names the arms of a strict union may be open: the arms decide, so it can be shared (a
-//! request's kinds also stand in records). Strings and builtins have no direction.
+//! request's kinds also stand in records). Strings, builtins and libxl's types have no such direction: libxl's `dir`
+//! says which way its C functions copy.
 
 use crate::diag::{Code, Diagnostics};
-use crate::model::{DeclKind, Dir, Id, Model, Ty};
+use crate::model::{DeclKind, Dir, Id, Model, Ty, Unknown};
 
 /// Adds a diagnostic for each field that breaks the rule.
 pub(crate) fn check(model: &Model, diags: &mut Diagnostics) {
     let dir_of = |id: Id| match &model.get(id).kind {
-        DeclKind::Struct(s) => Some(s.dir),
-        DeclKind::Enum(e) => Some(e.dir),
-        DeclKind::Text(_) => None,
+        DeclKind::Struct(s) if s.unknown != Unknown::Ignored => Some(s.dir),
+        DeclKind::Enum(e) if e.unknown != Unknown::Ignored => Some(e.dir),
+        DeclKind::Struct(_) | DeclKind::Enum(_) | DeclKind::Text(_) => None,
     };
     for decl in &model.decls {
         let DeclKind::Struct(s) = &decl.kind else { continue };
@@ -66,6 +67,8 @@ fn inner(ty: &Ty) -> Vec<Id> {
         | Ty::Uuid
         | Ty::Path
         | Ty::Bytes
-        | Ty::Json => Vec::new(),
+        | Ty::Json
+        | Ty::Number(_)
+        | Ty::Builtin(_) => Vec::new(),
     }
 }

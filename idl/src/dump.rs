@@ -1,6 +1,6 @@
 //! The model as JSON, for people and for tests of the compiler.
 
-use crate::model::{DeclKind, Field, Model, Presence, Ty, Value};
+use crate::model::{COption, DeclKind, Field, Model, Presence, Ty, Unknown, Value};
 use crate::size::decl_max;
 use std::fmt::Write as _;
 
@@ -13,6 +13,12 @@ pub fn dump(model: &Model) -> String {
         .map(|decl| {
             let mut o = Object::default();
             o.str("name", &decl.name);
+            if decl.hidden {
+                o.raw("hidden", "true");
+            }
+            if decl.anonymous {
+                o.raw("anonymous", "true");
+            }
             match &decl.kind {
                 DeclKind::Struct(s) => {
                     o.str("kind", "struct");
@@ -21,7 +27,9 @@ pub fn dump(model: &Model) -> String {
                         o.str("xenstore", &b.path);
                         o.str("access", &b.access);
                     }
-                    if let Ok(max) = decl_max(model, decl) {
+                    if s.unknown != Unknown::Ignored
+                        && let Ok(max) = decl_max(model, decl)
+                    {
                         o.raw("size_max", &max.to_string());
                     }
                     let fields: Vec<String> = s.fields.iter().map(|f| field(model, f)).collect();
@@ -30,6 +38,10 @@ pub fn dump(model: &Model) -> String {
                 DeclKind::Enum(e) => {
                     o.str("kind", "enum");
                     o.str("dir", e.dir.as_str());
+                    if !e.c_prefix.is_empty() {
+                        o.str("c_prefix", &e.c_prefix);
+                    }
+                    o.number("initial", e.initial);
                     let values: Vec<String> = e
                         .values
                         .iter()
@@ -51,6 +63,13 @@ pub fn dump(model: &Model) -> String {
                     o.number("json_max", t.pattern.json_max(t.max));
                 }
             }
+            for (name, value) in &decl.c_options {
+                match value {
+                    COption::None => o.raw(name, "null"),
+                    COption::Bool(b) => o.raw(name, &b.to_string()),
+                    COption::Text(text) => o.str(name, text),
+                }
+            }
             o.number("since", decl.since);
             if let Some(d) = &decl.deprecated {
                 o.str("deprecated", d);
@@ -69,9 +88,14 @@ fn field(model: &Model, field: &Field) -> String {
     match &field.presence {
         Presence::Required => {}
         Presence::Optional => o.raw("optional", "true"),
+        Presence::Initial(0) => {}
+        Presence::Initial(i) => o.raw("initial", &i.to_string()),
         Presence::Default(Value::Bool(b)) => o.raw("default", &b.to_string()),
         Presence::Default(Value::Int(i)) => o.raw("default", &i.to_string()),
         Presence::Default(Value::Str(s) | Value::Enum(s)) => o.str("default", s),
+    }
+    if field.constant {
+        o.raw("const", "true");
     }
     if let Some((a, b)) = field.limits.range {
         o.raw("range", &format!("[{a},{b}]"));
@@ -102,6 +126,9 @@ fn ty(model: &Model, ty: &Ty) -> String {
                 o.str("name", name);
             }
             o.str("key", &u.keyvar);
+            if u.initial != 0 {
+                o.raw("initial", &u.initial.to_string());
+            }
             let arms: Vec<String> = u
                 .arms
                 .iter()
@@ -126,6 +153,8 @@ fn ty(model: &Model, ty: &Ty) -> String {
         | Ty::Path
         | Ty::Bytes
         | Ty::Json
+        | Ty::Number(_)
+        | Ty::Builtin(_)
         | Ty::Named(_) => return string(&ty.describe(model)),
     }
     o.end()

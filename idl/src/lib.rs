@@ -6,7 +6,7 @@
 //! ```
 //! A back end sees the [`model`] only, never the syntax tree, and returns [`backend::Files`]; only the caller
 //! (`main.rs`, a `build.rs`) reads and writes the file system. All files given to [`compile`] are one unit: a
-//! name may be used before, and in another file than, its definition.
+//! name may be used in another file than its definition (in profile `contract`, before it too).
 //!
 //! Absent on purpose: imports, expressions, conditions, execution of any kind, and dependencies.
 
@@ -26,6 +26,7 @@ pub mod size;
 pub use backend::{Backend, Files};
 pub use diag::{Code, Diagnostic, Diagnostics, Source};
 pub use model::Model;
+pub use resolve::PRELUDE;
 
 /// Compiles the sources, taken together as one unit, to a model.
 ///

@@ -11,18 +11,22 @@ usage: xenidl check FILE..                         check the files as one unit
        xenidl build --lang LANG --out DIR FILE..   generate code into DIR
        xenidl dump FILE..                          show the model as JSON
        xenidl codes                                list the error codes
+       xenidl prelude                              show the constants that are built in for libxl's files
+
+--prelude FILE, before or among the files: constants for `init_val` (may be given more than once)
 
 exit codes: 0 fine, 1 the files have errors, 2 wrong use, 3 a file cannot be read or written
 ";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let args = preludes_first(args.iter().map(String::as_str));
     let result = match args.as_slice() {
         ["check", files @ ..] if !files.is_empty() => check(files),
         ["dump", files @ ..] if !files.is_empty() => model(files).map(|m| dump::dump(&m)),
         ["build", "--lang", lang, "--out", out, files @ ..] if !files.is_empty() => build(lang, out, files),
         ["codes"] => Ok(codes()),
+        ["prelude"] => Ok(xenidl::PRELUDE.into()),
         ["-h" | "--help" | "help"] => Ok(USAGE.into()),
         ["-V" | "--version"] => Ok(format!("xenidl {}\n", env!("CARGO_PKG_VERSION"))),
         _ => Err((2, USAGE.into())),
@@ -34,6 +38,27 @@ fn main() -> ExitCode {
     // A reader that has gone (`xenidl dump | head`) is no failure.
     drop(text);
     code
+}
+
+/// A prelude is a file like the others, but for its place: right before the first of them.
+fn preludes_first<'a>(args: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let (mut rest, mut preludes) = (Vec::new(), Vec::new());
+    let mut args = args.peekable();
+    while let Some(arg) = args.next() {
+        match args.peek() {
+            Some(file) if arg == "--prelude" => {
+                preludes.push(*file);
+                args.next();
+            }
+            _ => rest.push(arg),
+        }
+    }
+    let options = match rest.first() {
+        Some(&"build") => rest.len().min(5),
+        _ => rest.len().min(1),
+    };
+    rest.splice(options..options, preludes);
+    rest
 }
 
 type Outcome<T> = Result<T, (u8, String)>;

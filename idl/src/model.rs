@@ -10,16 +10,6 @@ pub const XENSTORE_MAX: u64 = 2048;
 /// Deepest nesting of a document.
 pub const DEPTH_MAX: u32 = 16;
 
-/// Rules of a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Profile {
-    /// Ours: everything documented, limits, directions.
-    Contract,
-    /// libxl's own files: no documentation needed.
-    #[default]
-    Libxl,
-}
-
 /// Who writes a type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dir {
@@ -30,6 +20,8 @@ pub enum Dir {
     /// Written by us and read again: open.
     #[default]
     Both,
+    /// libxl's files only: copied neither way.
+    None,
 }
 
 impl Dir {
@@ -46,7 +38,28 @@ impl Dir {
             Dir::In => "DIR_IN",
             Dir::Out => "DIR_OUT",
             Dir::Both => "DIR_BOTH",
+            Dir::None => "DIR_NONE",
         }
+    }
+}
+
+/// What becomes of a field or value that a type does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unknown {
+    /// It is an error (the contract's strict types).
+    Refused,
+    /// It is kept and written again (the contract's open types).
+    #[default]
+    Kept,
+    /// A field is ignored, an enumeration keeps its number: libxl's types, which are C.
+    Ignored,
+}
+
+impl Unknown {
+    /// The contract's rule.
+    #[must_use]
+    pub fn of(dir: Dir) -> Self {
+        if dir.is_strict() { Unknown::Refused } else { Unknown::Kept }
     }
 }
 
@@ -64,8 +77,16 @@ pub struct Model {
 /// A named type.
 #[derive(Clone, Debug)]
 pub struct Decl {
-    /// Its name, lower-case words.
+    /// Its whole name, a namespace that is part of it included.
     pub name: String,
+    /// The namespace that begins the name; empty when names stand as they are (profile `contract`).
+    pub namespace: String,
+    /// Not exported by the library (`hidden`).
+    pub hidden: bool,
+    /// Made for one field or arm: `Struct(None, ..)`.
+    pub anonymous: bool,
+    /// What libxl's C does with it: options that have no meaning in other languages, as written.
+    pub c_options: Vec<(String, COption)>,
     /// Its documentation; lines as written.
     pub doc: String,
     /// Version of the contract that brought it, when not the first.
@@ -76,6 +97,42 @@ pub struct Decl {
     pub span: Span,
     /// What it is.
     pub kind: DeclKind,
+}
+
+impl Decl {
+    /// A struct without fields, to be filled in.
+    #[must_use]
+    pub fn new(name: &str, span: Span) -> Self {
+        Self {
+            name: name.to_owned(),
+            namespace: String::new(),
+            hidden: false,
+            anonymous: false,
+            c_options: Vec::new(),
+            doc: String::new(),
+            since: None,
+            deprecated: None,
+            span,
+            kind: DeclKind::Struct(Struct::default()),
+        }
+    }
+
+    /// The name without its namespace.
+    #[must_use]
+    pub fn raw_name(&self) -> &str {
+        self.name.strip_prefix(&self.namespace).filter(|n| !n.is_empty()).unwrap_or(&self.name)
+    }
+}
+
+/// The value of an option that is C's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum COption {
+    /// `None`.
+    None,
+    /// A truth value.
+    Bool(bool),
+    /// A name or C text.
+    Text(String),
 }
 
 /// What a declaration is.
@@ -90,10 +147,12 @@ pub enum DeclKind {
 }
 
 /// A struct.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Struct {
     /// Who writes it.
     pub dir: Dir,
+    /// What becomes of a field that it does not know.
+    pub unknown: Unknown,
     /// Its fields, in order.
     pub fields: Vec<Field>,
     /// Where in xenstore it stands.
@@ -126,6 +185,8 @@ pub struct Field {
     pub presence: Presence,
     /// Limits, beyond its type's.
     pub limits: Limits,
+    /// libxl sets it and nobody else: not in JSON (`const`).
+    pub constant: bool,
     /// Version of the contract that brought it, when not the first.
     pub since: Option<u32>,
     /// What to use instead, when it is on its way out.
@@ -143,6 +204,9 @@ pub enum Presence {
     Optional,
     /// Always written, may be absent when read.
     Default(Value),
+    /// libxl's rule: always has a value, which begins as this (0: nothing, empty) and is left out while it is this;
+    /// structs, unions and hwcap are always written.
+    Initial(i128),
 }
 
 /// A literal of a field's type.
@@ -199,6 +263,10 @@ pub enum Ty {
     Bytes,
     /// JSON of someone else, kept byte for byte.
     Json,
+    /// A number of C, the whole range of its bits.
+    Number(Number),
+    /// A type whose JSON libxl's own functions read and write.
+    Builtin(Builtin),
     /// A named type.
     Named(Id),
     /// A list.
@@ -221,6 +289,8 @@ pub struct Union {
     pub key_enum: Id,
     /// First part of the key: `op` in `"op.cancel"`.
     pub keyvar: String,
+    /// The value of the enumeration that a new one has, where libxl's types have one; else 0.
+    pub initial: i64,
     /// The arms, in order.
     pub arms: Vec<Arm>,
 }
@@ -228,17 +298,25 @@ pub struct Union {
 /// An arm of a union.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arm {
-    /// Its name: a value of the enumeration.
+    /// Its name: a value of the enumeration (libxl's files: but for the case of its letters).
     pub name: String,
+    /// The number of that value.
+    pub number: i64,
     /// The struct it holds; `None`: `{}`.
     pub ty: Option<Id>,
 }
 
 /// An enumeration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Enum {
     /// Who writes it.
     pub dir: Dir,
+    /// What becomes of a value that it does not know.
+    pub unknown: Unknown,
+    /// What begins the names of its values in C (`LIBXL_DISK_FORMAT_`); empty where C has none.
+    pub c_prefix: String,
+    /// The number that a new one has, where it says so.
+    pub initial: Option<i64>,
     /// Its values.
     pub values: Vec<EnumValue>,
 }
@@ -246,7 +324,7 @@ pub struct Enum {
 /// A value of an enumeration.
 #[derive(Clone, Debug)]
 pub struct EnumValue {
-    /// Its name, which is what JSON holds.
+    /// Its name, which is what JSON holds (of libxl's files: in lower case).
     pub name: String,
     /// Its number, for C and exit codes.
     pub number: i64,
@@ -265,6 +343,72 @@ pub struct Text {
     pub max: Option<u64>,
 }
 
+/// A number of C.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Number {
+    /// What the language calls it: `uint32`, `integer`, `MemKB`.
+    pub name: String,
+    /// 8, 16, 32 or 64.
+    pub bits: u8,
+    /// Whether it may be negative.
+    pub signed: bool,
+    /// Whether every libxl writes all of its bits. The others go through an `int` where libxl is built on json-c,
+    /// and through a signed 64-bit integer where it is built on yajl.
+    pub full: bool,
+}
+
+/// A type whose JSON libxl's own functions read and write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Builtin {
+    /// `string`: text, or none.
+    Text,
+    /// True, false, or left to libxl.
+    Defbool,
+    /// 16 bytes.
+    Uuid,
+    /// 6 bytes.
+    Mac,
+    /// A set of small numbers.
+    Bitmap,
+    /// CPUID leaves and MSRs.
+    CpuidPolicyList,
+    /// Texts.
+    StringList,
+    /// Keys with a text or none.
+    KeyValueList,
+    /// Words of CPU capabilities.
+    Hwcap,
+    /// 16 bytes, written as numbers.
+    MsVmGenid,
+    /// libxl's own, not in JSON: its name.
+    Private(String),
+}
+
+impl Builtin {
+    /// Those that have a name in libxl's files, without the namespace.
+    pub const NAMED: &'static [(&'static str, Builtin)] = &[
+        ("defbool", Builtin::Defbool),
+        ("uuid", Builtin::Uuid),
+        ("mac", Builtin::Mac),
+        ("bitmap", Builtin::Bitmap),
+        ("cpuid_policy_list", Builtin::CpuidPolicyList),
+        ("string_list", Builtin::StringList),
+        ("key_value_list", Builtin::KeyValueList),
+        ("hwcap", Builtin::Hwcap),
+        ("ms_vm_genid", Builtin::MsVmGenid),
+    ];
+
+    /// Its name in the language.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Builtin::Text => "string",
+            Builtin::Private(name) => name,
+            other => Self::NAMED.iter().find(|(_, b)| b == other).map_or("", |(n, _)| n),
+        }
+    }
+}
+
 impl Model {
     /// A declaration.
     ///
@@ -280,6 +424,41 @@ impl Model {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Decl> {
         self.decls.iter().find(|d| d.name == name)
+    }
+
+    /// Takes declarations out. Nothing may refer to them.
+    pub(crate) fn drop_decls(&mut self, dropped: &std::collections::BTreeSet<Id>) {
+        if dropped.is_empty() {
+            return;
+        }
+        let mut place = Vec::new();
+        let mut kept = 0;
+        for i in 0..self.decls.len() {
+            place.push(Id(kept));
+            kept += usize::from(!dropped.contains(&Id(i)));
+        }
+        let new = |id: &mut Id| *id = place.get(id.0).copied().unwrap_or(*id);
+        fn each(ty: &mut Ty, new: &impl Fn(&mut Id)) {
+            match ty {
+                Ty::Named(id) => new(id),
+                Ty::Array { elem, .. } => each(elem, new),
+                Ty::Union(u) => {
+                    new(&mut u.key_enum);
+                    u.arms.iter_mut().filter_map(|a| a.ty.as_mut()).for_each(new);
+                }
+                _ => {}
+            }
+        }
+        let mut i = 0;
+        self.decls.retain(|_| {
+            i += 1;
+            !dropped.contains(&Id(i - 1))
+        });
+        for decl in &mut self.decls {
+            if let DeclKind::Struct(s) = &mut decl.kind {
+                s.fields.iter_mut().for_each(|f| each(&mut f.ty, &new));
+            }
+        }
     }
 
     /// The enumeration behind an id, when it is one.
@@ -323,6 +502,8 @@ impl Ty {
             Ty::Path => "path".into(),
             Ty::Bytes => "bytes".into(),
             Ty::Json => "json".into(),
+            Ty::Number(n) => n.name.clone(),
+            Ty::Builtin(b) => b.name().to_owned(),
             Ty::Named(id) => model.get(*id).name.clone(),
             Ty::Array { elem, .. } => format!("Array({})", elem.describe(model)),
             Ty::Union(u) => format!("KeyedUnion({})", model.get(u.key_enum).name),

@@ -121,6 +121,17 @@ impl<'a> Options<'a> {
         wrong(name, "two integers, `(least, greatest)`", value, diags)
     }
 
+    /// Reports what nobody took, where every known option was asked for.
+    pub(crate) fn finish_all_known(self, what: &str, known: &[&str], diags: &mut Diagnostics) {
+        for (name, span, _, taken) in self.list {
+            if !taken {
+                diags
+                    .add(Code::UnknownOption, span, format!("{what} has no option `{name}`"))
+                    .suggest(&name, known.iter().copied());
+            }
+        }
+    }
+
     /// Reports what nobody took.
     pub(crate) fn finish(self, what: &str, known: &[&str], diags: &mut Diagnostics) {
         for (name, span, _, taken) in self.list {

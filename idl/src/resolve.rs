@@ -1,279 +1,80 @@
-//! Syntax trees to the model: names, constructors, options; then the rules that need the whole.
+//! Syntax trees to the model. A file's profile decides who resolves it; the model is one for both.
 //!
 //! ```text
-//! collect (name -> declaration) -> text, enums, aliases -> structs -> directions -> sizes
+//!           ┌ contract: collect names -> texts, enums, aliases -> structs ┐
+//! files ────┤                                                             ├─> Model -> directions -> sizes
+//!           └ libxl: statement by statement, as Python would run them ────┘
 //! ```
-//! Texts and enumerations come before structs because defaults are checked against them.
+//! Files of profile `contract` are one unit in which order does not matter; those of profile `libxl` are read in
+//! the order given, and a name is defined before it is used. A file without `profile(..)` is libxl's.
 
-mod collect;
-mod fields;
+mod contract;
+mod libxl;
 
-use crate::ast::{Call, Expr, ExprKind, File};
+pub use libxl::PRELUDE;
+
+use crate::ast::{Expr, ExprKind, File};
 use crate::diag::{Code, Diagnostics, Source, Span};
-use crate::model::{Decl, DeclKind, Dir, Enum, EnumValue, Id, Model, Profile, Struct, Text, Ty};
-use crate::options::Options;
-use crate::pattern::Pattern;
-use std::collections::BTreeMap;
-
-/// What a name stands for.
-#[derive(Clone, Debug)]
-enum Entry {
-    Decl(Id),
-    Alias(Ty),
-}
-
-/// A declaration as written.
-struct Raw<'a> {
-    name: String,
-    call: &'a Call,
-    span: Span,
-    file: &'a File,
-    profile: Profile,
-}
-
-struct Resolver<'a> {
-    sources: &'a [Source],
-    diags: &'a mut Diagnostics,
-    names: BTreeMap<String, (Entry, Span)>,
-    model: Model,
-}
+use crate::model::Model;
 
 /// Resolves the files of a unit. The model is whole only when no diagnostic was added.
 pub(crate) fn resolve(sources: &[Source], files: &[File], diags: &mut Diagnostics) -> Model {
-    let mut r = Resolver { sources, diags, names: BTreeMap::new(), model: Model::default() };
-    let raws = r.collect(files);
-    for (i, raw) in raws.iter().enumerate() {
-        match raw.call.func.name.as_str() {
-            "Enumeration" => r.enumeration(Id(i), raw),
-            "String" => r.text(Id(i), raw),
-            _ => {}
-        }
-    }
-    for (i, raw) in raws.iter().enumerate() {
-        if raw.call.func.name == "Struct" {
-            r.structure(Id(i), raw);
-        }
-    }
-    let Resolver { model, .. } = r;
+    let (ours, libxls): (Vec<&File>, Vec<&File>) = files.iter().partition(|f| is_contract(f, diags));
+    let mut model = contract::resolve(sources, &ours, diags);
+    libxl::resolve(sources, &libxls, &mut model, diags);
     crate::directions::check(&model, diags);
     crate::size::check(&model, diags);
     model
 }
 
-impl<'a> Resolver<'a> {
-    fn doc_at(&self, raw: &Raw<'_>, span: Span) -> String {
-        let line = self.sources.get(span.file).map_or(0, |s| s.line_col(span.start).0);
-        raw.file.doc_above(line)
-    }
-
-    /// The comment above, which profile `contract` asks for.
-    fn doc(&mut self, raw: &Raw<'_>, span: Span, what: &str) -> String {
-        let doc = self.doc_at(raw, span);
-        if doc.is_empty() && raw.profile == Profile::Contract {
-            self.diags
-                .add(Code::Undocumented, span, format!("{what} has no documentation"))
-                .help("put a comment on the line directly above it: `# What it is, with its unit.`");
+/// Whether the first `profile(..)` of a file says so. Malformed ones are told of, and taken as ours, which is the
+/// stricter one.
+fn is_contract(file: &File, diags: &mut Diagnostics) -> bool {
+    let mut found = None;
+    for stmt in &file.stmts {
+        let ExprKind::Call(call) = &stmt.value.kind else { continue };
+        if call.func.name != "profile" || stmt.target.is_some() {
+            continue;
         }
-        doc
-    }
-
-    fn decl(&mut self, id: Id, f: impl FnOnce(&mut Decl)) {
-        if let Some(decl) = self.model.decls.get_mut(id.0) {
-            f(decl);
-        }
-    }
-
-    fn since(&mut self, options: &mut Options<'_>) -> (Option<u32>, Option<String>) {
-        let since =
-            options.int("since", 2, i64::from(u32::MAX), self.diags).and_then(|i| u32::try_from(i).ok());
-        let deprecated = options.str("deprecated", self.diags).map(|(s, _)| s.to_owned());
-        (since, deprecated)
-    }
-
-    fn dir(&mut self, options: &mut Options<'_>) -> Option<Dir> {
-        let (value, _) = options.take("dir")?;
-        let name = match &value.kind {
-            ExprKind::Name(n) => n.as_str(),
-            _ => "",
-        };
-        match name {
-            "DIR_IN" => Some(Dir::In),
-            "DIR_OUT" => Some(Dir::Out),
-            "DIR_BOTH" => Some(Dir::Both),
+        match call.args.as_slice() {
+            [Expr { kind: ExprKind::Str(s), span }] if call.kwargs.is_empty() => match s.as_str() {
+                "contract" => _ = found.get_or_insert(true),
+                "libxl" => _ = found.get_or_insert(false),
+                other => {
+                    diags
+                        .add(Code::OptionValue, *span, format!("no profile is called `{other}`"))
+                        .suggest(other, ["contract", "libxl"]);
+                    found.get_or_insert(true);
+                }
+            },
             _ => {
-                self.diags
-                    .add(Code::OptionValue, value.span, format!("`dir` cannot be {}", value.describe()))
-                    .suggest(name, ["DIR_IN", "DIR_OUT", "DIR_BOTH"]);
-                None
+                diags
+                    .add(Code::Argument, call.func.span, "`profile` takes one string")
+                    .help("write `profile(\"..\")`");
+                found.get_or_insert(true);
             }
         }
     }
+    found.unwrap_or(false)
+}
 
-    /// The second argument, which must be a list.
-    fn list<'c>(&mut self, call: &'c Call, what: &str) -> &'c [Expr] {
-        if let Some(extra) = call.args.get(2) {
-            self.diags
-                .add(
-                    Code::Argument,
-                    extra.span,
-                    format!("`{}` takes two positional arguments", call.func.name),
-                )
-                .help("options are keyword arguments: `dir=DIR_OUT`");
-        }
-        match call.args.get(1) {
-            Some(Expr { kind: ExprKind::List(items), .. }) => items,
-            Some(other) => {
-                self.diags
-                    .add(Code::Argument, other.span, format!("{what} are a list, not {}", other.describe()))
-                    .help("write them in `[` `]`");
-                &[]
-            }
-            None => {
-                self.diags
-                    .add(
-                        Code::Argument,
-                        call.func.span,
-                        format!("`{}` needs a list of {what}", call.func.name),
-                    )
-                    .help(format!("write `{}(\"name\", [ .. ])`", call.func.name));
-                &[]
-            }
-        }
-    }
+/// The comment above a place.
+fn doc_at(sources: &[Source], file: &File, span: Span) -> String {
+    let line = sources.get(span.file).map_or(0, |s| s.line_col(span.start).0);
+    file.doc_above(line)
+}
 
-    fn enumeration(&mut self, id: Id, raw: &Raw<'a>) {
-        let mut options = Options::from_kwargs(&raw.call.kwargs, self.diags);
-        let dir = self.dir(&mut options).unwrap_or_default();
-        let (since, deprecated) = self.since(&mut options);
-        options.finish("an Enumeration", &["dir", "since", "deprecated"], self.diags);
-        let items = self.list(raw.call, "values");
-        if items.is_empty() && raw.call.args.len() == 2 {
-            self.diags.add(Code::Empty, raw.span, format!("enumeration `{}` has no value", raw.name));
-        }
-        let mut values: Vec<EnumValue> = Vec::new();
-        for item in items {
-            let ExprKind::Tuple(pair) = &item.kind else {
-                self.bad_tuple(item, "a value", "(1, \"name\")");
-                continue;
-            };
-            let [Expr { kind: ExprKind::Int(number), .. }, Expr { kind: ExprKind::Str(name), span }] =
-                pair.as_slice()
-            else {
-                self.bad_tuple(item, "a value", "(1, \"name\")");
-                continue;
-            };
-            self.check_name(name, *span);
-            if let Some(old) = values.iter().find(|v| v.name == *name || v.number == *number) {
-                let what = if old.name == *name { format!("`{name}`") } else { number.to_string() };
-                self.diags
-                    .add(
-                        Code::DuplicateValue,
-                        item.span,
-                        format!("{what} is a value of `{}` already", raw.name),
-                    )
-                    .help(format!("the earlier one is ({}, \"{}\")", old.number, old.name));
-            }
-            let doc = self.doc(raw, item.span, &format!("value `{name}`"));
-            values.push(EnumValue { name: name.clone(), number: *number, doc });
-        }
-        self.decl(id, |d| {
-            (d.since, d.deprecated) = (since, deprecated);
-            d.kind = DeclKind::Enum(Enum { dir, values });
-        });
+/// Says that an element of a list does not have its form.
+fn bad_tuple(diags: &mut Diagnostics, item: &Expr, what: &str, form: &str) {
+    if !matches!(item.kind, ExprKind::Error) {
+        diags
+            .add(Code::Argument, item.span, format!("{what} is not {}", item.describe()))
+            .help(format!("write `{form}`"));
     }
+}
 
-    fn text(&mut self, id: Id, raw: &Raw<'a>) {
-        let mut options = Options::from_kwargs(&raw.call.kwargs, self.diags);
-        let (since, deprecated) = self.since(&mut options);
-        let (min, max) = (options.len("min", self.diags), options.len("max", self.diags));
-        let pattern = options.str("pattern", self.diags);
-        options.finish("a String", &["pattern", "min", "max", "since", "deprecated"], self.diags);
-        if let Some(extra) = raw.call.args.get(1) {
-            self.diags
-                .add(Code::Argument, extra.span, "`String` takes one positional argument, its name")
-                .help("limits are keyword arguments: `pattern=\"[a-z]{1,16}\"`");
-        }
-        let Some((text, span)) = pattern else {
-            self.diags
-                .add(Code::Argument, raw.span, format!("String `{}` has no pattern", raw.name))
-                .help("write `pattern=\"[a-z]{1,16}\"`; a text without one is the builtin `string`");
-            return;
-        };
-        let Some(pattern) = self.pattern(text, span) else { return };
-        let by_pattern = pattern.bytes_max();
-        let max = max.or(by_pattern);
-        self.length_limits(min, max, pattern.bytes_min(), by_pattern, raw.span);
-        self.decl(id, |d| {
-            (d.since, d.deprecated) = (since, deprecated);
-            d.kind = DeclKind::Text(Text { pattern, min, max });
-        });
-    }
-
-    fn pattern(&mut self, text: &str, span: Span) -> Option<Pattern> {
-        match Pattern::parse(text) {
-            Ok(pattern) => Some(pattern),
-            Err(why) => {
-                self.diags.add(Code::Pattern, span, format!("pattern: {why}"));
-                None
-            }
-        }
-    }
-
-    /// Limits that nothing, or everything, meets.
-    fn length_limits(
-        &mut self,
-        min: Option<u64>,
-        max: Option<u64>,
-        least: u64,
-        most: Option<u64>,
-        span: Span,
-    ) {
-        let (low, high) = (min.unwrap_or(0).max(least), max.into_iter().chain(most).min());
-        if let Some(high) = high.filter(|high| low > *high) {
-            self.diags
-                .add(Code::Contradiction, span, format!("no value is at least {low} and at most {high} long"))
-                .help("`min` and `max` count UTF-8 bytes; a pattern's counts are of characters");
-        }
-    }
-
-    fn structure(&mut self, id: Id, raw: &Raw<'a>) {
-        let mut options = Options::from_kwargs(&raw.call.kwargs, self.diags);
-        let dir = self.dir(&mut options).unwrap_or_default();
-        let (since, deprecated) = self.since(&mut options);
-        let xenstore = self.binding(&mut options);
-        options.finish("a Struct", &["dir", "xenstore", "access", "since", "deprecated"], self.diags);
-        let mut fields = Vec::new();
-        for item in self.list(raw.call, "fields") {
-            if let Some(field) = self.field(raw, item) {
-                fields.push(field);
-            }
-        }
-        self.check_keys(&raw.name, &fields);
-        self.decl(id, |d| {
-            (d.since, d.deprecated) = (since, deprecated);
-            d.kind = DeclKind::Struct(Struct { dir, fields, xenstore });
-        });
-    }
-
-    fn bad_tuple(&mut self, item: &Expr, what: &str, form: &str) {
-        if !matches!(item.kind, ExprKind::Error) {
-            self.diags
-                .add(Code::Argument, item.span, format!("{what} is not {}", item.describe()))
-                .help(format!("write `{form}`"));
-        }
-    }
-
-    /// A name: lower-case words joined by single underscores.
-    fn check_name(&mut self, name: &str, span: Span) {
-        let good = name
-            .split('_')
-            .all(|w| !w.is_empty() && w.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()))
-            && name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name.len() <= 64;
-        if !good {
-            self.diags
-                .add(Code::BadName, span, format!("`{}` is not a name", name.escape_debug()))
-                .help("names are lower-case words of letters and digits joined by `_`, at most 64 long");
-        }
-    }
+/// `, the other one is at FILE:LINE`
+fn other_place(sources: &[Source], old: Span) -> Option<String> {
+    let source = sources.get(old.file)?;
+    Some(format!("the other one is at {}:{}", source.name, source.line_col(old.start).0))
 }

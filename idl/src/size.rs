@@ -171,6 +171,8 @@ fn ty_max(model: &Model, ty: &Ty, limits: &Limits) -> Result<u64, Unbounded> {
             let one = ty_max(model, elem, &Limits::default())?;
             2 + count * one + count.saturating_sub(1)
         }
+        Ty::Number(n) => (if n.bits == 64 { 20 } else { 11 }).max(u64::from(n.bits / 8)),
+        Ty::Builtin(_) => return Err(unbounded(none, "a type of libxl's, which has no maximum")),
         // Only ever a field's type: `field_max` has it.
         Ty::Union(_) => 0,
     })

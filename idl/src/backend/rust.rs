@@ -1,12 +1,16 @@
-//! The Rust back end: one file, to be included into a module. Types derive what derive can do; reading and
-//! writing are written out, because serde's derive knows no strict unions and keeps no unknown fields.
+//! The Rust back end: a file for the contract's types and one for libxl's, each to be included into a module. Types
+//! derive what derive can do; reading and writing are written out, because serde's derive knows no strict unions,
+//! keeps no unknown fields, and cannot say libxl's rules.
 //!
 //! ```text
 //! names (collisions) -> for each declaration: text | enumeration | struct, its unions, its serde, its schema
+//!                    └> libxl's: enumeration | struct, its unions, its reader and writer
 //! ```
-//! The text stands on a run-time module (`crate::wire` in xensnap), `serde`, `schemars` and `serde_json`.
+//! The contract's text stands on a run-time module (`crate::wire` in xensnap), `serde`, `schemars` and `serde_json`;
+//! libxl's on the package `xenidl-runtime` alone.
 
 mod enums;
+mod libxl;
 mod names;
 mod serde;
 mod structs;
@@ -15,7 +19,7 @@ mod types;
 
 use super::{Backend, Files, header};
 use crate::diag::Diagnostics;
-use crate::model::{DeclKind, Model};
+use crate::model::{Decl, DeclKind, Model, Unknown};
 use std::fmt::Write as _;
 
 /// The Rust back end.
@@ -25,11 +29,20 @@ pub struct Rust {
     pub wire: String,
     /// Name of the file.
     pub file: String,
+    /// Path of the package that libxl's types stand on.
+    pub runtime: String,
+    /// Name of the file of libxl's types.
+    pub libxl_file: String,
 }
 
 impl Default for Rust {
     fn default() -> Self {
-        Self { wire: "crate::wire".into(), file: "contract.rs".into() }
+        Self {
+            wire: "crate::wire".into(),
+            file: "contract.rs".into(),
+            runtime: "::xenidl_runtime".into(),
+            libxl_file: "libxl.rs".into(),
+        }
     }
 }
 
@@ -42,30 +55,47 @@ impl Backend for Rust {
         let mut diags = Diagnostics::default();
         names::check(model, &mut diags);
         diags.finish()?;
-        let mut cx = Cx { model, wire: &self.wire, out: String::new(), indent: 0 };
-        cx.line(&format!("// {}", header(model)));
-        for decl in &model.decls {
-            match &decl.kind {
-                DeclKind::Text(text) => texts::text(&mut cx, decl, text),
-                DeclKind::Enum(e) => enums::enumeration(&mut cx, decl, e),
-                DeclKind::Struct(s) => structs::structure(&mut cx, decl, s),
-            }
-        }
-        types_table(&mut cx);
+        let (libxls, ours): (Vec<&Decl>, Vec<&Decl>) = model.decls.iter().partition(|d| is_libxls(d));
         let mut files = Files::default();
-        files.push(self.file.clone(), cx.out);
+        if libxls.is_empty() || !ours.is_empty() {
+            let mut cx = Cx { model, wire: &self.wire, out: String::new(), indent: 0 };
+            cx.line(&format!("// {}", header(model)));
+            for decl in &ours {
+                match &decl.kind {
+                    DeclKind::Text(text) => texts::text(&mut cx, decl, text),
+                    DeclKind::Enum(e) => enums::enumeration(&mut cx, decl, e),
+                    DeclKind::Struct(s) => structs::structure(&mut cx, decl, s),
+                }
+            }
+            types_table(&mut cx, &ours);
+            files.push(self.file.clone(), cx.out);
+        }
+        if !libxls.is_empty() {
+            let mut cx = Cx { model, wire: &self.runtime, out: String::new(), indent: 0 };
+            libxl::file(&mut cx, &libxls);
+            files.push(self.libxl_file.clone(), cx.out);
+        }
         Ok(files)
     }
 }
 
+/// Whether a type is C's: its JSON is libxl's.
+fn is_libxls(decl: &Decl) -> bool {
+    match &decl.kind {
+        DeclKind::Struct(s) => s.unknown == Unknown::Ignored,
+        DeclKind::Enum(e) => e.unknown == Unknown::Ignored,
+        DeclKind::Text(_) => false,
+    }
+}
+
 /// Every type by its name, for tests and for tools that show schemas.
-fn types_table(cx: &mut Cx<'_>) {
+fn types_table(cx: &mut Cx<'_>, decls: &[&Decl]) {
     let w = cx.wire;
     cx.line("");
     cx.doc("Every type by its name in the IDL, in order of files and places.", &[]);
     cx.line(&format!("pub static TYPES: &[{w}::TypeInfo] = &["));
-    for decl in &cx.model.decls {
-        cx.line(&format!("{w}::TypeInfo::of::<{}>({}),", names::camel(&decl.name), quote(&decl.name)));
+    for decl in decls {
+        cx.line(&format!("{w}::TypeInfo::of::<{}>({}),", names::type_name(decl), quote(&decl.name)));
     }
     cx.line("];");
 }

@@ -1,11 +1,11 @@
 //! Names of the language as Rust names, and what becomes the same.
 
 use crate::diag::{Code, Diagnostics, Span};
-use crate::model::{Decl, DeclKind, Field, Model, Ty, Union};
+use crate::model::{Decl, DeclKind, Field, Model, Ty, Union, Unknown};
 use std::collections::BTreeMap;
 
 /// Names that the generated code itself uses from the prelude.
-const TAKEN: &[&str] = &["Box", "Err", "None", "Ok", "Option", "Result", "Self", "Some", "String", "Vec"];
+const TAKEN: &[&str] = &["Box", "Default", "Err", "None", "Ok", "Option", "Result", "Self", "Some", "String", "Vec"];
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else",
     "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro",
@@ -39,10 +39,17 @@ pub(super) fn ident(name: &str) -> String {
     }
 }
 
+/// The name of a declaration's type: without the namespace, which the module stands for.
+pub(super) fn type_name(decl: &Decl) -> String {
+    camel(decl.raw_name())
+}
+
 /// A variant's name.
 pub(super) fn variant(name: &str) -> String {
-    match camel(name) {
+    match camel(&name.to_ascii_lowercase()) {
         n if n == "Self" => "Self_".into(),
+        // `9PFS`, `128`: no name of Rust begins so.
+        n if n.starts_with(|c: char| c.is_ascii_digit()) => format!("N{n}"),
         n => n,
     }
 }
@@ -51,7 +58,7 @@ pub(super) fn variant(name: &str) -> String {
 pub(super) fn union_type(decl: &Decl, field: &Field, union: &Union) -> String {
     match &union.name {
         Some(name) => camel(name),
-        None => camel(&format!("{}_{}", decl.name, field.name)),
+        None => camel(&format!("{}_{}", decl.raw_name(), field.name)),
     }
 }
 
@@ -59,7 +66,7 @@ pub(super) fn union_type(decl: &Decl, field: &Field, union: &Union) -> String {
 pub(super) fn check(model: &Model, diags: &mut Diagnostics) {
     let mut types: BTreeMap<String, (String, Span)> = BTreeMap::new();
     for decl in &model.decls {
-        add(&mut types, camel(&decl.name), &decl.name, decl.span, diags);
+        add(&mut types, type_name(decl), &decl.name, decl.span, diags);
     }
     for decl in &model.decls {
         match &decl.kind {
@@ -69,9 +76,9 @@ pub(super) fn check(model: &Model, diags: &mut Diagnostics) {
                         let of = format!("the union `{}.{}`", decl.name, field.name);
                         add(&mut types, union_type(decl, field, u), &of, field.span, diags);
                         let arms = u.arms.iter().map(|a| (a.name.as_str(), field.span));
-                        variants(arms, s.dir.is_strict(), diags);
+                        variants(arms, s.unknown, diags);
                     }
-                    if field.name == "extra" && !s.dir.is_strict() {
+                    if field.name == "extra" && s.unknown == Unknown::Kept {
                         diags
                             .add(
                                 Code::Collision,
@@ -83,17 +90,26 @@ pub(super) fn check(model: &Model, diags: &mut Diagnostics) {
                 }
             }
             DeclKind::Enum(e) => {
-                variants(e.values.iter().map(|v| (v.name.as_str(), decl.span)), e.dir.is_strict(), diags);
+                variants(e.values.iter().map(|v| (v.name.as_str(), decl.span)), e.unknown, diags);
             }
             DeclKind::Text(_) => {}
         }
     }
 }
 
-fn variants<'a>(names: impl Iterator<Item = (&'a str, Span)>, strict: bool, diags: &mut Diagnostics) {
+fn variants<'a>(
+    names: impl Iterator<Item = (&'a str, Span)>,
+    unknown: Unknown,
+    diags: &mut Diagnostics,
+) {
     let mut seen: BTreeMap<String, (String, Span)> = BTreeMap::new();
     for (name, span) in names {
-        if !strict && name == "unknown" {
+        if unknown == Unknown::Ignored && name.eq_ignore_ascii_case("other") {
+            diags
+                .add(Code::Collision, span, "`other` is what holds a number without a name in Rust")
+                .help("give the value another name");
+        }
+        if unknown == Unknown::Kept && name == "unknown" {
             diags
                 .add(
                     Code::Collision,

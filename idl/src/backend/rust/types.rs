@@ -51,6 +51,9 @@ impl Cx<'_> {
             Ty::Json => text(format!("{w}::RawJson")),
             Ty::Timestamp => plain(format!("{w}::Timestamp")),
             Ty::Uuid => RustType { ty: "::uuid::Uuid".into(), codec: format!("{w}::UuidText") },
+            // Libxl's types are made by `libxl`; the contract cannot name them.
+            Ty::Number(n) => int(&super::libxl::number(n)),
+            Ty::Builtin(_) => plain(format!("{w}::RawJson")),
             Ty::Named(id) => {
                 let named = self.model.get(*id);
                 match &named.kind {
@@ -129,7 +132,7 @@ impl Cx<'_> {
             Presence::Default(Value::Bool(b)) => said.push(format!("Default: `{b}`.")),
             Presence::Default(Value::Int(i)) => said.push(format!("Default: {i}.")),
             Presence::Default(Value::Str(s) | Value::Enum(s)) => said.push(format!("Default: `{s}`.")),
-            Presence::Required | Presence::Optional => {}
+            Presence::Required | Presence::Optional | Presence::Initial(_) => {}
         }
         if let Some((a, b)) = limits.range {
             let unit = if field.ty == Ty::Duration { " nanoseconds" } else { "" };

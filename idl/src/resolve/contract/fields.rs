@@ -40,7 +40,17 @@ impl<'a> Resolver<'a> {
         let (since, deprecated) = self.since(&mut options);
         let what = format!("a field of type {}", ty.describe(&self.model));
         options.finish(&what, FIELD_OPTIONS, self.diags);
-        Some(Field { name: name.clone(), doc, ty, presence, limits, since, deprecated, span: name_span })
+        Some(Field {
+            name: name.clone(),
+            doc,
+            ty,
+            presence,
+            limits,
+            constant: false,
+            since,
+            deprecated,
+            span: name_span,
+        })
     }
 
     fn ty(&mut self, expr: &'a Expr) -> Option<Ty> {
@@ -161,15 +171,16 @@ impl<'a> Resolver<'a> {
             return None;
         };
         let arms = self.arms(key_id, items, arms.span);
-        Some(Ty::Union(Union { name: union_name, key_enum: key_id, keyvar: keyvar.clone(), arms }))
+        Some(Ty::Union(Union { name: union_name, key_enum: key_id, keyvar: keyvar.clone(), initial: 0, arms }))
     }
 
     fn arms(&mut self, key_enum: Id, items: &'a [Expr], span: Span) -> Vec<Arm> {
-        let values: Vec<String> = self
+        let numbers: Vec<(String, i64)> = self
             .model
             .as_enum(key_enum)
-            .map(|e| e.values.iter().map(|v| v.name.clone()).collect())
+            .map(|e| e.values.iter().map(|v| (v.name.clone(), v.number)).collect())
             .unwrap_or_default();
+        let values: Vec<String> = numbers.iter().map(|(name, _)| name.clone()).collect();
         let mut arms: Vec<Arm> = Vec::new();
         for item in items {
             let parts = match &item.kind {
@@ -205,7 +216,8 @@ impl<'a> Resolver<'a> {
                     None => None,
                 },
             };
-            arms.push(Arm { name: name.clone(), ty });
+            let number = numbers.iter().find(|(n, _)| n == name).map_or(0, |(_, number)| *number);
+            arms.push(Arm { name: name.clone(), number, ty });
         }
         for missing in values.iter().filter(|v| !items.is_empty() && !arms.iter().any(|a| a.name == **v)) {
             self.diags

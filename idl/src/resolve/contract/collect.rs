@@ -3,7 +3,7 @@
 use super::{Entry, Raw, Resolver};
 use crate::ast::{Call, Expr, ExprKind, File, Ident, Stmt};
 use crate::diag::{Code, Span};
-use crate::model::{Decl, DeclKind, Dir, Enum, Id, Profile, Struct, Text, Ty};
+use crate::model::{Decl, DeclKind, Enum, Id, Struct, Text, Ty};
 use crate::options::Options;
 use crate::pattern::Pattern;
 
@@ -33,24 +33,23 @@ pub(super) const BUILTINS: &[(&str, Ty)] = &[
 #[derive(Default)]
 struct State {
     namespace: String,
-    profile: Profile,
 }
 
 /// What stands there until the next pass.
 fn placeholder(constructor: &str) -> DeclKind {
     match constructor {
-        "Enumeration" => DeclKind::Enum(Enum { dir: Dir::Both, values: Vec::new() }),
+        "Enumeration" => DeclKind::Enum(Enum::default()),
         "String" => {
             let pattern = Pattern { text: String::new(), parts: Vec::new() };
             DeclKind::Text(Text { pattern, min: None, max: None })
         }
-        _ => DeclKind::Struct(Struct { dir: Dir::Both, fields: Vec::new(), xenstore: None }),
+        _ => DeclKind::Struct(Struct::default()),
     }
 }
 
 impl<'a> Resolver<'a> {
     /// The declarations in order; `Model::decls` gets an empty one for each, under the same index.
-    pub(super) fn collect(&mut self, files: &'a [File]) -> Vec<Raw<'a>> {
+    pub(super) fn collect(&mut self, files: &[&'a File]) -> Vec<Raw<'a>> {
         let mut raws = Vec::new();
         for file in files {
             let mut state = State::default();
@@ -76,6 +75,8 @@ impl<'a> Resolver<'a> {
         };
         let func = call.func.name.as_str();
         match &stmt.target {
+            // Read before anything else.
+            None if func == "profile" => {}
             None if SETTINGS.contains(&func) => self.setting(call, state),
             None if CONSTRUCTORS.contains(&func) => {
                 self.diags
@@ -102,25 +103,16 @@ impl<'a> Resolver<'a> {
 
     fn setting(&mut self, call: &Call, state: &mut State) {
         let text = match call.args.as_slice() {
-            [Expr { kind: ExprKind::Str(s), span }] if call.kwargs.is_empty() => Some((s.as_str(), *span)),
+            [Expr { kind: ExprKind::Str(s), span }] if call.kwargs.is_empty() => Some(s.as_str()),
             _ => None,
         };
-        let Some((text, span)) = text else {
+        let Some(text) = text else {
             self.diags
                 .add(Code::Argument, call.func.span, format!("`{}` takes one string", call.func.name))
                 .help(format!("write `{}(\"..\")`", call.func.name));
             return;
         };
-        match (call.func.name.as_str(), text) {
-            ("profile", "contract") => state.profile = Profile::Contract,
-            ("profile", "libxl") => state.profile = Profile::Libxl,
-            ("profile", other) => {
-                self.diags
-                    .add(Code::OptionValue, span, format!("no profile is called `{other}`"))
-                    .suggest(other, ["contract", "libxl"]);
-            }
-            (_, namespace) => namespace.clone_into(&mut state.namespace),
-        }
+        text.clone_into(&mut state.namespace);
     }
 
     fn declaration(
@@ -132,17 +124,16 @@ impl<'a> Resolver<'a> {
         state: &State,
         raws: &mut Vec<Raw<'a>>,
     ) {
-        let raw =
-            Raw { name: target.name.clone(), call, span: target.span.to(span), file, profile: state.profile };
+        let raw = Raw { name: target.name.clone(), call, span: target.span.to(span), file };
         if let Some((_, old)) = self.names.get(&target.name) {
-            let place = self.sources.get(old.file).map(|s| (s.name.clone(), s.line_col(old.start).0));
+            let place = super::super::other_place(self.sources, *old);
             let d = self.diags.add(
                 Code::DefinedTwice,
                 target.span,
                 format!("`{}` is defined twice", target.name),
             );
-            if let Some((name, line)) = place {
-                d.help(format!("the other one is at {name}:{line}"));
+            if let Some(place) = place {
+                d.help(place);
             }
             return;
         }
@@ -163,12 +154,9 @@ impl<'a> Resolver<'a> {
         let id = Id(raws.len());
         self.names.insert(target.name.clone(), (Entry::Decl(id), target.span));
         self.model.decls.push(Decl {
-            name: target.name.clone(),
             doc,
-            since: None,
-            deprecated: None,
-            span: target.span,
             kind: placeholder(&call.func.name),
+            ..Decl::new(&target.name, target.span)
         });
         raws.push(raw);
     }

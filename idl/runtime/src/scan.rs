@@ -1,0 +1,214 @@
+//! White space, comments and scalars of the text, by the grammar of its dialect.
+
+use crate::dialect::Dialect;
+use crate::error::{Error, Result};
+use crate::reader::Kind;
+
+/// A scalar that is no string: where it ends, and what it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Token {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) kind: Kind,
+    /// The value of an integer.
+    pub(crate) integer: i128,
+    /// The value of a truth value.
+    pub(crate) truth: bool,
+}
+
+/// The text with the place reached.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scan<'a> {
+    pub(crate) text: &'a [u8],
+    pub(crate) at: usize,
+    pub(crate) dialect: Dialect,
+}
+
+impl<'a> Scan<'a> {
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.text.get(self.at..).unwrap_or(&[])
+    }
+
+    /// White space, and comments where the dialect has them.
+    pub(crate) fn space(&mut self) -> Result<()> {
+        loop {
+            match self.peek() {
+                Some(b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
+                Some(0x0b | 0x0c) if self.dialect == Dialect::LibxlYajl => self.at += 1,
+                Some(b'/') if self.dialect.is_loose() => self.comment()?,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn comment(&mut self) -> Result<()> {
+        let rest = self.rest();
+        let len = match rest.get(1) {
+            Some(b'/') => rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len()),
+            Some(b'*') => {
+                let body = rest.get(2..).unwrap_or(&[]);
+                body.windows(2).position(|w| w == b"*/").map_or(rest.len(), |p| p + 4)
+            }
+            _ => return Err(self.unexpected("a comment")),
+        };
+        self.at += len;
+        Ok(())
+    }
+
+    /// What stands at the place instead of what was expected.
+    pub(crate) fn unexpected(&self, expected: &str) -> Error {
+        let found = match self.peek() {
+            None => "the end of the text".to_owned(),
+            Some(b) if b.is_ascii_graphic() => format!("`{}`", b as char),
+            Some(b) => format!("byte {b:#04x}"),
+        };
+        Error::syntax(format!("expected {expected}, found {found}"), self.at)
+    }
+
+    /// The scalar at the place, which begins with this byte.
+    pub(crate) fn scalar(&self, first: u8) -> Result<Token> {
+        let loose = self.dialect.is_loose();
+        match first {
+            b'-' | b'0'..=b'9' if loose => self.loose_number(),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' | b'T' => self.word("true", Kind::Bool, loose),
+            b'f' | b'F' => self.word("false", Kind::Bool, loose),
+            b'n' | b'N' => match self.word("null", Kind::Null, loose) {
+                Err(_) if loose => self.word("nan", Kind::Integer, true),
+                other => other,
+            },
+            b'i' | b'I' if loose => self.word("infinity", Kind::Integer, true),
+            _ => Err(self.unexpected("a value")),
+        }
+    }
+
+    fn word(&self, word: &str, kind: Kind, any_case: bool) -> Result<Token> {
+        let text = self.rest().get(..word.len()).unwrap_or(&[]);
+        let good = if any_case { text.eq_ignore_ascii_case(word.as_bytes()) } else { text == word.as_bytes() };
+        if !good {
+            return Err(self.unexpected("a value"));
+        }
+        // NaN and Infinity are numbers to json-c, and libxl reads their text with strtoll: 0.
+        let end = self.at + word.len();
+        Ok(Token { start: self.at, end, kind, integer: 0, truth: word == "true" })
+    }
+
+    /// JSON's own grammar.
+    fn number(&self) -> Result<Token> {
+        let text = self.rest();
+        let mut at = usize::from(text.first() == Some(&b'-'));
+        let digits = |from: usize| {
+            text.get(from..).unwrap_or(&[]).iter().take_while(|b| b.is_ascii_digit()).count()
+        };
+        let whole = digits(at);
+        let wrong = || Err(Error::syntax("not a number", self.at));
+        if whole == 0 {
+            return wrong();
+        }
+        let whole_end = if text.get(at) == Some(&b'0') { at + 1 } else { at + whole };
+        at = whole_end;
+        let mut fraction = false;
+        if text.get(at) == Some(&b'.') {
+            let n = digits(at + 1);
+            if n == 0 {
+                return wrong();
+            }
+            fraction = true;
+            at += 1 + n;
+        }
+        let mut exponent = false;
+        if let Some(b'e' | b'E') = text.get(at) {
+            at += 1;
+            at += usize::from(matches!(text.get(at), Some(b'+' | b'-')));
+            let n = digits(at);
+            if n == 0 {
+                return wrong();
+            }
+            exponent = true;
+            at += n;
+        }
+        Ok(self.classify(at, whole_end, fraction, exponent))
+    }
+
+    /// json-c's: whatever strtod and strtoll take of a run of digits, points, exponents and signs.
+    fn loose_number(&self) -> Result<Token> {
+        let text = self.rest();
+        let (mut at, mut double, mut exponent) = (0, false, false);
+        let (mut minus, mut plus) = (true, false);
+        while let Some(b) = text.get(at) {
+            match b {
+                b'0'..=b'9' => (minus, plus) = (false, false),
+                b'-' if minus => (minus, plus) = (false, false),
+                b'+' if plus => (minus, plus) = (false, false),
+                b'.' if !double => (double, minus, plus) = (true, true, true),
+                b'e' | b'E' if !exponent => (double, exponent, minus, plus) = (true, true, true, true),
+                _ => break,
+            }
+            at += 1;
+        }
+        if at == 1 && text.first() == Some(&b'-') && matches!(text.get(1), Some(b'i' | b'I')) {
+            let after = Scan { at: self.at + 1, ..*self };
+            return after.word("infinity", Kind::Integer, true).map(|t| Token { start: self.at, ..t });
+        }
+        let mut kept = text.get(..at).unwrap_or(&[]);
+        if double {
+            while let [rest @ .., b'e' | b'E' | b'-' | b'+'] = kept {
+                if rest.is_empty() {
+                    break;
+                }
+                kept = rest;
+            }
+        }
+        let shape = core::str::from_utf8(kept).unwrap_or("");
+        let digits = shape.strip_prefix('-').unwrap_or(shape);
+        let whole = digits.bytes().take_while(u8::is_ascii_digit).count();
+        let good = if double { shape.parse::<f64>().is_ok() } else { whole > 0 && whole == digits.len() };
+        if !good {
+            return Err(Error::syntax("not a number", self.at));
+        }
+        let whole_end = kept.len() - digits.len() + whole;
+        Ok(self.classify(at, whole_end, shape.contains('.'), false))
+    }
+
+    /// What libxl makes of a number: one with a point is a double, any other goes through strtoll, which stops at an
+    /// exponent. The strict dialects take an integer by its value, and one with an exponent as a double.
+    fn classify(&self, len: usize, whole_end: usize, fraction: bool, exponent: bool) -> Token {
+        let strict = !self.dialect.drops_wrong_types();
+        let token = |kind, integer| Token {
+            start: self.at,
+            end: self.at + len,
+            kind,
+            integer,
+            truth: false,
+        };
+        if fraction || (strict && exponent) {
+            return token(Kind::Double, 0);
+        }
+        let text = self.rest().get(..whole_end).unwrap_or(&[]);
+        let (negative, digits) = match text.split_first() {
+            Some((b'-', digits)) => (true, digits),
+            _ => (false, text),
+        };
+        let magnitude = if digits.len() <= 18 {
+            i128::from(digits.iter().fold(0i64, |n, b| n * 10 + i64::from(b - b'0')))
+        } else {
+            digits.iter().fold(0i128, |n, b| n.saturating_mul(10).saturating_add(i128::from(b - b'0')))
+        };
+        let value = if negative { -magnitude } else { magnitude };
+        if i64::try_from(value).is_ok() {
+            return token(Kind::Integer, value);
+        }
+        if strict {
+            return token(if magnitude == i128::MAX { Kind::Big } else { Kind::Integer }, value);
+        }
+        // json-c holds what is below every 64-bit integer as the lowest one.
+        if negative && self.dialect.is_loose() && !exponent {
+            return token(Kind::Integer, i128::from(i64::MIN));
+        }
+        token(Kind::Big, 0)
+    }
+}
