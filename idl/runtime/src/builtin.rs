@@ -164,7 +164,8 @@ impl core::str::FromStr for Mac {
 
     /// As libxl does: six times what strtol makes of two characters; what follows the sixth is not looked at.
     fn from_str(text: &str) -> Result<Self> {
-        let wrong = || Error::new(format!("{} is no mac; it is six bytes such as 00:16:3e:01:02:03", shown(text)));
+        let wrong =
+            || Error::new(format!("{} is no mac; it is six bytes such as 00:16:3e:01:02:03", shown(text)));
         let mut mac = [0u8; 6];
         let mut rest = text.as_bytes();
         for byte in &mut mac {

@@ -1,10 +1,10 @@
 //! How the value of a field is read and written. A codec is a type without values, named by generated code.
 
+use crate::Json;
 use crate::dialect::Dialect;
 use crate::error::{Error, Result, shown, suggestion};
 use crate::reader::{Kind, Reader};
 use crate::writer::Writer;
-use crate::Json;
 use core::marker::PhantomData;
 
 pub use crate::number::{Full, Int};

@@ -84,7 +84,9 @@ part!(Register, Option<String>, Kind::String.bit(), |r| {
     let mut text = r.string()?.into_owned();
     if text.len() < 32 {
         let shown = shown(&text);
-        return Err(Error::new(format!("{shown} is no register: it has 32 characters; libxl would read beyond it")));
+        return Err(Error::new(format!(
+            "{shown} is no register: it has 32 characters; libxl would read beyond it"
+        )));
     }
     if text.len() > 32 && !r.dialect().drops_wrong_types() {
         return Err(Error::new(format!("{} is no register: it has 32 characters", shown(&text))));
@@ -97,7 +99,11 @@ part!(Register, Option<String>, Kind::String.bit(), |r| {
 });
 part!(Bits, Option<String>, Kind::String.bit(), |r| {
     let text = r.string()?.into_owned();
-    if text.len() == 64 { Ok(Some(text)) } else { Err(Error::new(format!("{} is not 64 bits", shown(&text)))) }
+    if text.len() == 64 {
+        Ok(Some(text))
+    } else {
+        Err(Error::new(format!("{} is not 64 bits", shown(&text))))
+    }
 });
 
 /// The arrays of a list.
@@ -296,29 +302,39 @@ impl Pairs {
     }
 
     pub(crate) fn finish(self) -> Result<Vec<(String, Option<String>)>> {
-        self.list.into_iter().map(|(key, value)| match value {
-            Ok(value) => Ok((key, value)),
-            Err(e) => Err(e.within(key)),
-        })
-        .collect()
+        self.list
+            .into_iter()
+            .map(|(key, value)| match value {
+                Ok(value) => Ok((key, value)),
+                Err(e) => Err(e.within(key)),
+            })
+            .collect()
     }
 }
 
 /// The members of an object whose keys are anything.
-pub(crate) struct Members {
+#[derive(Debug)]
+pub struct Members {
     first: bool,
 }
 
 impl Members {
-    pub(crate) fn next(&mut self, r: &mut Reader<'_>) -> Result<Option<String>> {
+    /// The next key, whose value is at the reader's place; `None` at the end.
+    ///
+    /// # Errors
+    /// Malformed text.
+    pub fn next(&mut self, r: &mut Reader<'_>) -> Result<Option<String>> {
         let first = std::mem::replace(&mut self.first, false);
         if r.next_member(first, b'}')? { r.key().map(|k| Some(k.into_owned())) } else { Ok(None) }
     }
 }
 
 impl Reader<'_> {
-    /// Goes into an object whose keys are anything.
-    pub(crate) fn members(&mut self) -> Result<Option<Members>> {
+    /// Goes into an object whose keys are anything; as [`object`](Reader::object).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn members(&mut self) -> Result<Option<Members>> {
         Ok(self.object(&[])?.map(|_| Members { first: true }))
     }
 }

@@ -24,8 +24,7 @@ pub(crate) enum Duplicates {
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: &'static [Self] =
-        &[Self::Contract, Self::LibxlYajl, Self::LibxlJsonC, Self::Lossless];
+    pub const ALL: &'static [Self] = &[Self::Contract, Self::LibxlYajl, Self::LibxlJsonC, Self::Lossless];
 
     /// Its name, as commands take it.
     #[must_use]

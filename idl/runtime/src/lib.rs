@@ -25,7 +25,7 @@ mod writer;
 
 pub use builtin::{Bitmap, Defbool, Hwcap, KeyValueList, Mac, MsVmGenid, Uuid};
 pub use codec::{Boolean, Codec, Empty, Enum, Enumeration, Full, Int, List, Sub, Text, Texts, read_name};
-pub use cpuid::{CpuidLeaf, CpuidPolicyList, Msr};
+pub use cpuid::{CpuidLeaf, CpuidPolicyList, Members, Msr};
 pub use dialect::Dialect;
 pub use error::{Error, Result};
 pub use listing::{Listed, Listing};

@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
         // libxl is given a string of C.
         let end = if dialect.ends_at_nul() { text.iter().position(|b| *b == 0) } else { None };
         let text = text.get(..end.unwrap_or(text.len())).unwrap_or(text);
-        Self { scan: Scan { text, at: 0, dialect }, depth: 0, token: None }
+        Self { scan: Scan { text, at: 0, dialect, overflowed: false }, depth: 0, token: None }
     }
 
     /// The dialect that is read.

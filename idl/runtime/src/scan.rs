@@ -22,6 +22,9 @@ pub(crate) struct Scan<'a> {
     pub(crate) text: &'a [u8],
     pub(crate) at: usize,
     pub(crate) dialect: Dialect,
+    /// An earlier number was too large. libxl never clears errno, so from there on it also takes the largest and the
+    /// lowest integer for too large (libxl_json.c, json_callback_number).
+    pub(crate) overflowed: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -70,9 +73,9 @@ impl<'a> Scan<'a> {
     }
 
     /// The scalar at the place, which begins with this byte.
-    pub(crate) fn scalar(&self, first: u8) -> Result<Token> {
+    pub(crate) fn scalar(&mut self, first: u8) -> Result<Token> {
         let loose = self.dialect.is_loose();
-        match first {
+        let token = match first {
             b'-' | b'0'..=b'9' if loose => self.loose_number(),
             b'-' | b'0'..=b'9' => self.number(),
             b't' | b'T' => self.word("true", Kind::Bool, loose),
@@ -83,12 +86,35 @@ impl<'a> Scan<'a> {
             },
             b'i' | b'I' if loose => self.word("infinity", Kind::Integer, true),
             _ => Err(self.unexpected("a value")),
+        }?;
+        if self.dialect.drops_wrong_types() {
+            return Ok(self.as_errno_has_it(token));
         }
+        Ok(token)
+    }
+
+    fn as_errno_has_it(&mut self, token: Token) -> Token {
+        let text = || self.text.get(token.start..token.end).and_then(|t| core::str::from_utf8(t).ok());
+        match token.kind {
+            Kind::Big => self.overflowed = true,
+            Kind::Double if text().and_then(|t| t.parse().ok()).is_some_and(f64::is_infinite) => {
+                self.overflowed = true;
+            }
+            Kind::Integer
+                if self.overflowed
+                    && (token.integer == i128::from(i64::MAX) || token.integer == i128::from(i64::MIN)) =>
+            {
+                return Token { kind: Kind::Big, ..token };
+            }
+            _ => {}
+        }
+        token
     }
 
     fn word(&self, word: &str, kind: Kind, any_case: bool) -> Result<Token> {
         let text = self.rest().get(..word.len()).unwrap_or(&[]);
-        let good = if any_case { text.eq_ignore_ascii_case(word.as_bytes()) } else { text == word.as_bytes() };
+        let good =
+            if any_case { text.eq_ignore_ascii_case(word.as_bytes()) } else { text == word.as_bytes() };
         if !good {
             return Err(self.unexpected("a value"));
         }
@@ -101,9 +127,8 @@ impl<'a> Scan<'a> {
     fn number(&self) -> Result<Token> {
         let text = self.rest();
         let mut at = usize::from(text.first() == Some(&b'-'));
-        let digits = |from: usize| {
-            text.get(from..).unwrap_or(&[]).iter().take_while(|b| b.is_ascii_digit()).count()
-        };
+        let digits =
+            |from: usize| text.get(from..).unwrap_or(&[]).iter().take_while(|b| b.is_ascii_digit()).count();
         let whole = digits(at);
         let wrong = || Err(Error::syntax("not a number", self.at));
         if whole == 0 {
@@ -178,13 +203,7 @@ impl<'a> Scan<'a> {
     /// exponent. The strict dialects take an integer by its value, and one with an exponent as a double.
     fn classify(&self, len: usize, whole_end: usize, fraction: bool, exponent: bool) -> Token {
         let strict = !self.dialect.drops_wrong_types();
-        let token = |kind, integer| Token {
-            start: self.at,
-            end: self.at + len,
-            kind,
-            integer,
-            truth: false,
-        };
+        let token = |kind, integer| Token { start: self.at, end: self.at + len, kind, integer, truth: false };
         if fraction || (strict && exponent) {
             return token(Kind::Double, 0);
         }

@@ -48,9 +48,7 @@ impl<'a> Scan<'a> {
     fn plain(&self, quote: u8) -> usize {
         let rest = self.rest();
         let loose = self.dialect.is_loose();
-        rest.iter()
-            .position(|b| *b == quote || *b == b'\\' || (*b < 0x20 && !loose))
-            .unwrap_or(rest.len())
+        rest.iter().position(|b| *b == quote || *b == b'\\' || (*b < 0x20 && !loose)).unwrap_or(rest.len())
     }
 
     fn escape(&mut self, out: &mut Vec<u8>) -> Result<()> {

@@ -182,7 +182,8 @@ impl Writer {
     /// A field that begins as nothing: left out while it is that.
     #[inline]
     pub fn field<C: Codec>(&mut self, key: &'static str, value: &C::T) {
-        let left_out = if self.dialect == Dialect::Contract { C::is_absent(value) } else { C::is_zero(value) };
+        let left_out =
+            if self.dialect == Dialect::Contract { C::is_absent(value) } else { C::is_zero(value) };
         if !left_out {
             self.value::<C>(key, value);
         }

@@ -15,7 +15,7 @@ mod options;
 mod types;
 mod unions;
 
-use super::other_place;
+use super::{doc_at, other_place};
 use crate::ast::{Call, Expr, ExprKind, File, Ident, Stmt};
 use crate::diag::{Code, Diagnostics, Source, Span};
 use crate::model::{Builtin, Decl, DeclKind, Id, Model, Number, Ty};
@@ -227,9 +227,7 @@ impl<'a> Resolver<'a, '_> {
             return None;
         }
         let known: Vec<&str> = self.vars.keys().map(String::as_str).collect();
-        self.diags
-            .add(Code::UnknownName, span, format!("nothing is called `{name}`"))
-            .suggest(name, known);
+        self.diags.add(Code::UnknownName, span, format!("nothing is called `{name}`")).suggest(name, known);
         None
     }
 
@@ -237,17 +235,30 @@ impl<'a> Resolver<'a, '_> {
     fn literal(&mut self, expr: &'a Expr) -> Option<&'a Expr> {
         match &expr.kind {
             ExprKind::Error => None,
-            ExprKind::Name(name) => match self.variable(name, expr.span)? {
-                Val::Literal(expr) => Some(expr),
-                Val::Type(_) => {
-                    self.diags
+            ExprKind::Name(name) => {
+                match self.variable(name, expr.span)? {
+                    Val::Literal(expr) => Some(expr),
+                    Val::Type(_) => {
+                        self.diags
                         .add(Code::Argument, expr.span, format!("`{name}` is a type, not a value"))
                         .help("a value is a string, an integer, True, False, None, a list, a tuple or a dict");
-                    None
+                        None
+                    }
+                    Val::Error => None,
                 }
-                Val::Error => None,
-            },
+            }
             _ => Some(expr),
+        }
+    }
+
+    /// The comment above; not for what follows something else on its line, which the comment is about.
+    fn doc(&self, file: &File, span: Span) -> String {
+        let text = self.sources.get(span.file).and_then(|s| s.text.get(..span.start)).unwrap_or_default();
+        let first = text.trim_end_matches([' ', '\t']);
+        if first.is_empty() || first.ends_with('\n') {
+            doc_at(self.sources, file, span)
+        } else {
+            String::new()
         }
     }
 
@@ -277,9 +288,9 @@ impl<'a> Resolver<'a, '_> {
             ("hidden", Some(ExprKind::Bool(b))) => self.hidden = *b,
             _ => {
                 let what = if func == "hidden" { "True or False" } else { "one string" };
-                self.diags
-                    .add(Code::Argument, call.func.span, format!("`{func}` takes {what}"))
-                    .help(format!("write `{func}({})`", if func == "hidden" { "True" } else { "\"libxl_\"" }));
+                self.diags.add(Code::Argument, call.func.span, format!("`{func}` takes {what}")).help(
+                    format!("write `{func}({})`", if func == "hidden" { "True" } else { "\"libxl_\"" }),
+                );
             }
         }
     }
@@ -288,9 +299,12 @@ impl<'a> Resolver<'a, '_> {
     fn declare(&mut self, decl: Decl) -> Id {
         let id = Id(self.model.decls.len());
         if let Some(old) = self.type_names.insert(decl.name.clone(), decl.span) {
-            let gone = self.model.decls.iter().enumerate().any(|(i, d)| {
-                d.span == old && (self.dropped.contains(&Id(i)) || self.rebinds(d, &decl))
-            });
+            let gone = self
+                .model
+                .decls
+                .iter()
+                .enumerate()
+                .any(|(i, d)| d.span == old && (self.dropped.contains(&Id(i)) || self.rebinds(d, &decl)));
             if !gone {
                 let place = other_place(self.sources, old);
                 let d = self.diags.add(

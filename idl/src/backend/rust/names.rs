@@ -5,7 +5,8 @@ use crate::model::{Decl, DeclKind, Field, Model, Ty, Union, Unknown};
 use std::collections::BTreeMap;
 
 /// Names that the generated code itself uses from the prelude.
-const TAKEN: &[&str] = &["Box", "Default", "Err", "None", "Ok", "Option", "Result", "Self", "Some", "String", "Vec"];
+const TAKEN: &[&str] =
+    &["Box", "Default", "Err", "None", "Ok", "Option", "Result", "Self", "Some", "String", "Vec"];
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else",
     "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro",
@@ -97,11 +98,7 @@ pub(super) fn check(model: &Model, diags: &mut Diagnostics) {
     }
 }
 
-fn variants<'a>(
-    names: impl Iterator<Item = (&'a str, Span)>,
-    unknown: Unknown,
-    diags: &mut Diagnostics,
-) {
+fn variants<'a>(names: impl Iterator<Item = (&'a str, Span)>, unknown: Unknown, diags: &mut Diagnostics) {
     let mut seen: BTreeMap<String, (String, Span)> = BTreeMap::new();
     for (name, span) in names {
         if unknown == Unknown::Ignored && name.eq_ignore_ascii_case("other") {

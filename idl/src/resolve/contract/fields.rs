@@ -171,7 +171,13 @@ impl<'a> Resolver<'a> {
             return None;
         };
         let arms = self.arms(key_id, items, arms.span);
-        Some(Ty::Union(Union { name: union_name, key_enum: key_id, keyvar: keyvar.clone(), initial: 0, arms }))
+        Some(Ty::Union(Union {
+            name: union_name,
+            key_enum: key_id,
+            keyvar: keyvar.clone(),
+            initial: 0,
+            arms,
+        }))
     }
 
     fn arms(&mut self, key_enum: Id, items: &'a [Expr], span: Span) -> Vec<Arm> {

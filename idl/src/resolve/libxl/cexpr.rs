@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn what_is_no_constant_is_told() {
         assert_eq!(run("FOO").unwrap_err(), Failure::Name("FOO".into()));
-        for text in ["", "1 +", "(1", "1 2", "0x", "09", "1.5", "\"x\"", "f(1)", "1/0", "1<<99", "SELF", "1uu"] {
+        for text in ["", "1 +", "(1", "1 2", "0x", "09", "1.5", "\"x\"", "1/0", "1<<99", "SELF", "1uu"] {
             assert!(matches!(run(text), Err(Failure::Form(_))), "{text}");
         }
         assert!(run(&"(".repeat(10_000)).is_err());

@@ -8,7 +8,7 @@ use crate::ast::{Call, Expr, ExprKind};
 use crate::diag::{Code, Span};
 use crate::model::{Builtin, Field, Limits, Presence, Ty};
 use crate::options::Options;
-use crate::resolve::{bad_tuple, doc_at};
+use crate::resolve::bad_tuple;
 use std::collections::BTreeSet;
 
 impl<'a> Resolver<'a, '_> {
@@ -49,7 +49,7 @@ impl<'a> Resolver<'a, '_> {
         let ty = ty?;
         Some(Field {
             name: name.to_owned(),
-            doc: doc_at(self.sources, place.file, item.span),
+            doc: self.doc(place.file, item.span),
             presence: Presence::Initial(initial.or(ty.initial).unwrap_or(0)),
             ty: ty.ty,
             limits: Limits::default(),
@@ -69,7 +69,11 @@ impl<'a> Resolver<'a, '_> {
         let good = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !good {
-            self.bad_name(name, expr.span, "a name of C is letters, digits and `_`, and begins with no digit");
+            self.bad_name(
+                name,
+                expr.span,
+                "a name of C is letters, digits and `_`, and begins with no digit",
+            );
             return None;
         }
         Some(name)
@@ -205,7 +209,9 @@ impl<'a> Resolver<'a, '_> {
             (ExprKind::Call(c), Some(place)) if c.func.name == "Struct" => {
                 self.anonymous(place, &format!("{len}_element"), c, elem_span)?
             }
-            (ExprKind::Call(c), Some(place)) if matches!(c.func.name.as_str(), "UInt" | "Number" | "Builtin") => {
+            (ExprKind::Call(c), Some(place))
+                if matches!(c.func.name.as_str(), "UInt" | "Number" | "Builtin") =>
+            {
                 self.constructor(place.file, None, c, elem_span)?
             }
             (ExprKind::Call(c), _) => {
@@ -217,7 +223,11 @@ impl<'a> Resolver<'a, '_> {
             _ => self.named(elem)?,
         };
         if matches!(elem.ty, Ty::Builtin(Builtin::Private(_))) {
-            self.diags.add(Code::Argument, elem_span, "an array of a private type, which has no form in JSON");
+            self.diags.add(
+                Code::Argument,
+                elem_span,
+                "an array of a private type, which has no form in JSON",
+            );
             return None;
         }
         Some(Type { ty: Ty::Array { elem: Box::new(elem.ty), len }, initial: None })
@@ -262,7 +272,11 @@ impl<'a> Resolver<'a, '_> {
                 _ => continue,
             };
             if !seen.insert(name) {
-                taken.push((code, field.span, format!("the {what} `{name}` collides with another member of `{whole}`")));
+                taken.push((
+                    code,
+                    field.span,
+                    format!("the {what} `{name}` collides with another member of `{whole}`"),
+                ));
             }
         }
         for (code, span, message) in taken {

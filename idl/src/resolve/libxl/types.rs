@@ -7,7 +7,7 @@ use crate::ast::{Call, Expr, ExprKind, File, Ident};
 use crate::diag::{Code, Span};
 use crate::model::{Builtin, Decl, DeclKind, Enum, EnumValue, Id, Number, Struct, Ty, Unknown};
 use crate::options::Options;
-use crate::resolve::{bad_tuple, doc_at};
+use crate::resolve::bad_tuple;
 
 /// What can stand on the right of `name =`.
 pub(super) const CONSTRUCTORS: &[&str] =
@@ -77,7 +77,11 @@ impl<'a> Resolver<'a, '_> {
                 let good = s.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
                     && !s.starts_with(|c: char| c.is_ascii_digit());
                 if !good || s.is_empty() {
-                    self.bad_name(s, first.span, "a name of C is letters, digits and `_`, and begins with no digit");
+                    self.bad_name(
+                        s,
+                        first.span,
+                        "a name of C is letters, digits and `_`, and begins with no digit",
+                    );
                     return None;
                 }
                 Some(Some((s, first.span)))
@@ -132,7 +136,7 @@ impl<'a> Resolver<'a, '_> {
             namespace: namespace.clone(),
             hidden: o.hidden,
             anonymous: name.is_none(),
-            doc: doc_at(self.sources, file, at),
+            doc: self.doc(file, at),
             c_options: o.c.clone(),
             ..Decl::new(&whole, at)
         };
@@ -160,7 +164,8 @@ impl<'a> Resolver<'a, '_> {
         }
         self.check_fields(&whole, &fields);
         if let Some(decl) = self.model.decls.get_mut(id.0) {
-            decl.kind = DeclKind::Struct(Struct { dir: o.dir, unknown: Unknown::Ignored, fields, xenstore: None });
+            decl.kind =
+                DeclKind::Struct(Struct { dir: o.dir, unknown: Unknown::Ignored, fields, xenstore: None });
         }
         Some(Type {
             ty: if o.private { Ty::Builtin(Builtin::Private(whole)) } else { Ty::Named(id) },
@@ -231,7 +236,7 @@ impl<'a> Resolver<'a, '_> {
         let decl = Decl {
             namespace: o.namespace.clone(),
             hidden: o.hidden,
-            doc: doc_at(self.sources, file, at),
+            doc: self.doc(file, at),
             kind: DeclKind::Enum(Enum {
                 dir: o.dir,
                 unknown: Unknown::Ignored,
@@ -272,7 +277,11 @@ impl<'a> Resolver<'a, '_> {
             }
             if i32::try_from(*number).is_err() {
                 self.diags
-                    .add(Code::OptionValue, parts.first().map_or(item.span, |p| p.span), format!("{number} is no int"))
+                    .add(
+                        Code::OptionValue,
+                        parts.first().map_or(item.span, |p| p.span),
+                        format!("{number} is no int"),
+                    )
                     .help("the numbers of an enumeration are C's int: 32 bits");
             }
             let lower = written.to_ascii_lowercase();
@@ -280,9 +289,12 @@ impl<'a> Resolver<'a, '_> {
                 let what = if old.name == lower { format!("`{written}`") } else { number.to_string() };
                 self.diags
                     .add(Code::DuplicateValue, item.span, format!("{what} is a value of `{whole}` already"))
-                    .help(format!("the earlier one is ({}, \"{}\"); case makes no difference", old.number, old.name));
+                    .help(format!(
+                        "the earlier one is ({}, \"{}\"); case makes no difference",
+                        old.number, old.name
+                    ));
             }
-            values.push(EnumValue { name: lower, number: *number, doc: doc_at(self.sources, file, item.span) });
+            values.push(EnumValue { name: lower, number: *number, doc: self.doc(file, item.span) });
         }
         values
     }
@@ -314,7 +326,9 @@ impl<'a> Resolver<'a, '_> {
             if crate::diag::nearest(name, known.iter().copied()).is_some() {
                 d.suggest(name, known);
             } else {
-                d.help("its JSON is in libxl's C, so it must be known here; one without JSON is `private=True`");
+                d.help(
+                    "its JSON is in libxl's C, so it must be known here; one without JSON is `private=True`",
+                );
             }
             return None;
         };
@@ -353,12 +367,17 @@ impl<'a> Resolver<'a, '_> {
                     "it can be: int, unsigned int, size_t"
                 };
                 self.diags
-                    .add(Code::Argument, arg.span, format!("`{}` cannot be {}", call.func.name, arg.describe()))
+                    .add(
+                        Code::Argument,
+                        arg.span,
+                        format!("`{}` cannot be {}", call.func.name, arg.describe()),
+                    )
                     .help(help);
                 return None;
             }
         };
-        let name = target.map_or_else(|| format!("{}int{bits}", if signed { "" } else { "u" }), |t| t.name.clone());
+        let name =
+            target.map_or_else(|| format!("{}int{bits}", if signed { "" } else { "u" }), |t| t.name.clone());
         Some(self.sized(bits, signed, &name, &o))
     }
 
@@ -401,20 +420,29 @@ impl<'a> Resolver<'a, '_> {
         match result {
             Ok(value) => Some(value.to(ty).value),
             Err(Failure::Name(name)) => {
-                let mut known: Vec<String> = self.enum_constants.keys().chain(self.prelude.keys()).cloned().collect();
+                let mut known: Vec<String> =
+                    self.enum_constants.keys().chain(self.prelude.keys()).cloned().collect();
                 known.extend(
-                    self.vars.iter().filter(|(_, v)| matches!(v.val, Val::Literal(_))).map(|(n, _)| n.clone()),
+                    self.vars
+                        .iter()
+                        .filter(|(_, v)| matches!(v.val, Val::Literal(_)))
+                        .map(|(n, _)| n.clone()),
                 );
                 let d = self.diags.add(Code::Constant, expr.span, format!("no constant is called `{name}`"));
                 match crate::diag::nearest(&name, known.iter().map(String::as_str)) {
                     Some(near) => d.help(format!("did you mean `{near}`?")),
-                    None => d.help(format!("define it in a prelude: `{name} = \"~0ULL\"`, and give that file first")),
+                    None => d.help(format!(
+                        "define it in a prelude: `{name} = \"~0ULL\"`, and give that file first"
+                    )),
                 };
                 None
             }
             Err(Failure::Form(why)) => {
-                self.diags
-                    .add(Code::Constant, expr.span, format!("`{text}` is not a constant expression of C: {why}"));
+                self.diags.add(
+                    Code::Constant,
+                    expr.span,
+                    format!("`{text}` is not a constant expression of C: {why}"),
+                );
                 None
             }
         }

@@ -57,7 +57,8 @@ impl<'a> Resolver<'a, '_> {
     }
 
     fn arms(&mut self, place: &Place<'a>, key_enum: Id, items: &'a [Expr], span: Span) -> Vec<Arm> {
-        let values: Vec<EnumValue> = self.model.as_enum(key_enum).map(|e| e.values.clone()).unwrap_or_default();
+        let values: Vec<EnumValue> =
+            self.model.as_enum(key_enum).map(|e| e.values.clone()).unwrap_or_default();
         let mut arms: Vec<Arm> = Vec::new();
         for item in items {
             let parts = match &item.kind {
@@ -65,7 +66,12 @@ impl<'a> Resolver<'a, '_> {
                 _ => &[],
             };
             let [name, ty] = parts else {
-                bad_tuple(self.diags, item, "an arm", "(\"name\", Struct(None, [ .. ]))` or `(\"name\", None)");
+                bad_tuple(
+                    self.diags,
+                    item,
+                    "an arm",
+                    "(\"name\", Struct(None, [ .. ]))` or `(\"name\", None)",
+                );
                 continue;
             };
             let name_span = name.span;

@@ -155,7 +155,10 @@ fn reader(cx: &mut Cx<'_>, decl: &Decl, s: &Struct, keys: &[Key<'_>]) {
                     (None, Ty::Bool) => "|| false".into(),
                     (None, _) => "Default::default".into(),
                 };
-                cx.line(&format!("{pattern} => o.set::<{codec}>(r, &mut v.{}, {value})?,", ident(&field.name)));
+                cx.line(&format!(
+                    "{pattern} => o.set::<{codec}>(r, &mut v.{}, {value})?,",
+                    ident(&field.name)
+                ));
             }
             Key::Arm(field, u, arm) => {
                 let ty = union_type(decl, field, u);
