@@ -44,7 +44,9 @@ fn short(path: &Path) -> String {
 #[test]
 fn source_files_stay_small_and_begin_with_what_they_are() {
     let mut bad = Vec::new();
-    for path in ["src", "idl/src", "idl/runtime/src", "store/src", "agent/src", "cli/src"].into_iter().flat_map(rust) {
+    for path in
+        ["src", "idl/src", "idl/runtime/src", "store/src", "agent/src", "cli/src"].into_iter().flat_map(rust)
+    {
         let text = fs::read_to_string(&path).unwrap();
         let lines = text.lines().count();
         if lines > LINES_MAX {
@@ -63,7 +65,10 @@ fn source_files_stay_small_and_begin_with_what_they_are() {
 /// Package, what it must not depend on.
 const LAYERS: &[(&str, &[&str])] = &[
     ("idl/Cargo.toml", &["xensnap", "xensnap-store", "xensnapd", "xensnap-cli", "tokio", "serde"]),
-    ("idl/runtime/Cargo.toml", &["xensnap", "xensnap-store", "xensnapd", "xensnap-cli", "xenidl", "tokio", "serde"]),
+    (
+        "idl/runtime/Cargo.toml",
+        &["xensnap", "xensnap-store", "xensnapd", "xensnap-cli", "xenidl", "tokio", "serde"],
+    ),
     ("store/Cargo.toml", &["xensnapd", "xensnap-cli", "xenstore-rs", "tokio", "xenidl"]),
     ("agent/Cargo.toml", &["xensnap-cli", "xenidl"]),
     ("cli/Cargo.toml", &["xensnapd", "xenidl", "rusqlite"]),
@@ -127,7 +132,9 @@ fn no_file_knows_this_machine() {
 
 #[test]
 fn suppressed_lints_say_why() {
-    for path in ["src", "idl/src", "idl/runtime/src", "store/src", "agent/src", "cli/src"].into_iter().flat_map(rust) {
+    for path in
+        ["src", "idl/src", "idl/runtime/src", "store/src", "agent/src", "cli/src"].into_iter().flat_map(rust)
+    {
         let text = fs::read_to_string(&path).unwrap();
         let allows = text
             .lines()

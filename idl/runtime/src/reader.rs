@@ -77,6 +77,8 @@ pub struct Reader<'a> {
     depth: usize,
     /// The scalar at the place, once it was looked at.
     token: Option<Token>,
+    /// Whether what json-c leaves in errno was looked up.
+    errno_known: bool,
 }
 
 /// A place to come back to.
@@ -93,7 +95,8 @@ impl<'a> Reader<'a> {
         // libxl is given a string of C.
         let end = if dialect.ends_at_nul() { text.iter().position(|b| *b == 0) } else { None };
         let text = text.get(..end.unwrap_or(text.len())).unwrap_or(text);
-        Self { scan: Scan { text, at: 0, dialect, overflowed: false }, depth: 0, token: None }
+        let scan = Scan { text, at: 0, dialect, overflowed: false, errno_left: false };
+        Self { scan, depth: 0, token: None, errno_known: false }
     }
 
     /// The dialect that is read.
@@ -135,7 +138,11 @@ impl<'a> Reader<'a> {
             Some(b'"') => Ok(Kind::String),
             Some(b'\'') if self.dialect().is_loose() => Ok(Kind::String),
             Some(first) => {
-                let token = self.scan.scalar(first)?;
+                let mut token = self.scan.scalar(first)?;
+                if token.is_extreme() && self.dialect().is_loose() && !self.errno_known {
+                    self.look_up_errno();
+                    token = self.scan.scalar(first)?;
+                }
                 if token.kind == Kind::Null && self.depth == 0 && self.dialect().is_loose() {
                     return Err(Error::syntax("json-c takes null for no document", token.start));
                 }
@@ -143,6 +150,17 @@ impl<'a> Reader<'a> {
                 Ok(token.kind)
             }
             None => Err(self.scan.unexpected("a value")),
+        }
+    }
+
+    /// Reads the document to its end, once, for the one number that depends on it.
+    fn look_up_errno(&mut self) {
+        self.errno_known = true;
+        let mut whole = Reader::new(self.scan.text, self.dialect());
+        whole.errno_known = true;
+        // Malformed text is found again where it stands.
+        if whole.skip().is_ok() {
+            self.scan.overflowed |= whole.scan.errno_left;
         }
     }
 

@@ -16,6 +16,14 @@ pub(crate) struct Token {
     pub(crate) truth: bool,
 }
 
+impl Token {
+    /// The largest or the lowest integer of 64 bits, which strtoll also gives for what is beyond.
+    pub(crate) fn is_extreme(&self) -> bool {
+        self.kind == Kind::Integer
+            && (self.integer == i128::from(i64::MAX) || self.integer == i128::from(i64::MIN))
+    }
+}
+
 /// The text with the place reached.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scan<'a> {
@@ -25,6 +33,9 @@ pub(crate) struct Scan<'a> {
     /// An earlier number was too large. libxl never clears errno, so from there on it also takes the largest and the
     /// lowest integer for too large (libxl_json.c, json_callback_number).
     pub(crate) overflowed: bool,
+    /// json-c: the last integer was beyond 64 bits. Its tokener clears errno before each one, and is done with the
+    /// document before libxl looks at it, so the last one decides what libxl begins with.
+    pub(crate) errno_left: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -95,15 +106,16 @@ impl<'a> Scan<'a> {
 
     fn as_errno_has_it(&mut self, token: Token) -> Token {
         let text = || self.text.get(token.start..token.end).and_then(|t| core::str::from_utf8(t).ok());
+        if self.dialect.is_loose() && matches!(token.kind, Kind::Integer | Kind::Big) {
+            let digits = text().filter(|t| t.bytes().all(|b| b.is_ascii_digit() || b == b'-')).unwrap_or("0");
+            self.errno_left = digits.parse::<i64>().is_err() && digits.parse::<u64>().is_err();
+        }
         match token.kind {
             Kind::Big => self.overflowed = true,
             Kind::Double if text().and_then(|t| t.parse().ok()).is_some_and(f64::is_infinite) => {
                 self.overflowed = true;
             }
-            Kind::Integer
-                if self.overflowed
-                    && (token.integer == i128::from(i64::MAX) || token.integer == i128::from(i64::MIN)) =>
-            {
+            Kind::Integer if self.overflowed && token.is_extreme() => {
                 return Token { kind: Kind::Big, ..token };
             }
             _ => {}
