@@ -164,6 +164,7 @@ impl<'a> Documents<'a> {
                 format!("[{}]", items.join(","))
             }
             Ty::Union(_) => unreachable!("a union is a field's type"),
+            Ty::Number(_) | Ty::Builtin(_) => unreachable!("a type of libxl's"),
         }
     }
 
