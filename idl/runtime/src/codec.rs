@@ -16,6 +16,11 @@ pub trait Codec {
     /// The kinds of JSON that libxl looks for; any other is as if the field were not there.
     const KINDS: u8;
 
+    /// The kinds that a dialect looks for.
+    fn kinds(_: Dialect) -> u8 {
+        Self::KINDS
+    }
+
     /// Reads the value at the reader's place.
     ///
     /// # Errors
@@ -165,6 +170,7 @@ impl Codec for Texts {
     fn read(r: &mut Reader<'_>) -> Result<Vec<String>> {
         let mut list = Vec::new();
         let array = r.array(|r, _| {
+            r.charge(size_of::<String>())?;
             list.push(r.string()?.into_owned());
             Ok(())
         })?;
@@ -200,6 +206,7 @@ impl<C: Codec> Codec for List<C> {
     fn read(r: &mut Reader<'_>) -> Result<Vec<C::T>> {
         let mut list = Vec::new();
         let array = r.array(|r, _| {
+            r.charge(size_of::<C::T>())?;
             list.push(C::read(r)?);
             Ok(())
         })?;
@@ -321,8 +328,12 @@ impl<T: Enumeration> Codec for Enum<T> {
     type T = T;
     const KINDS: u8 = Kind::String.bit();
 
-    fn read(r: &mut Reader<'_>) -> Result<T> {
+    fn kinds(dialect: Dialect) -> u8 {
         // A number without a name is written as a number, so that it is not lost.
+        if dialect == Dialect::Lossless { Self::KINDS | Kind::Integer.bit() } else { Self::KINDS }
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<T> {
         if r.dialect() == Dialect::Lossless && r.kind()? == Kind::Integer {
             let number = r.integer()?;
             return match i32::try_from(number) {
@@ -350,6 +361,11 @@ impl<T: Enumeration> Codec for Enum<T> {
 
     fn is_zero(value: &T) -> bool {
         value.number() == 0
+    }
+
+    /// Some have no value 0: then it means that none was set.
+    fn is_absent(value: &T) -> bool {
+        value.number() == 0 && value.name().is_none()
     }
 
     fn same(a: &T, b: &T) -> bool {

@@ -154,6 +154,7 @@ part!(Msrs, Vec<Msr>, Kind::Array.bit(), |r| {
 fn list<T>(r: &mut Reader<'_>, mut one: impl FnMut(&mut Reader<'_>) -> Result<T>) -> Result<Vec<T>> {
     let mut list = Vec::new();
     let array = r.array(|r, _| {
+        r.charge(size_of::<T>())?;
         list.push(one(r)?);
         Ok(())
     })?;

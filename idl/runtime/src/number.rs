@@ -40,9 +40,8 @@ pub struct Int<T>(PhantomData<T>);
 
 fn read<T: Integer>(r: &mut Reader<'_>) -> Result<T> {
     let mut value = r.integer()?;
-    // What libxl on json-c made of a 32-bit number above 2^31-1, and refuses to read again.
-    if r.dialect() == Dialect::Lossless && !T::SIGNED && T::BITS == 32 && i32::try_from(value).is_ok() {
-        value = value.rem_euclid(1 << 32);
+    if r.dialect() == Dialect::Lossless && !T::SIGNED && value < 0 {
+        value = whole_again::<T>(value);
     }
     if r.dialect() == Dialect::Contract && value.abs() > CONTRACT_MAX {
         return Err(Error::new(format!("{value} is beyond 2^53-1, which not every reader of JSON keeps")));
@@ -55,6 +54,16 @@ fn read<T: Integer>(r: &mut Reader<'_>) -> Result<T> {
         };
         Error::new(format!("{value} is not from {least} to {most}"))
     })
+}
+
+/// An unsigned number of which libxl wrote a negative one, and refuses to read that: on json-c it casts 32 bits to
+/// `int`, on yajl it prints some 64-bit numbers as signed. Between the two only what no `int` can be is certain.
+fn whole_again<T: Integer>(value: i128) -> i128 {
+    match (T::BITS, i32::try_from(value), i64::try_from(value)) {
+        (32, Ok(_), _) => value.rem_euclid(1 << 32),
+        (64, Err(_), Ok(_)) => value.rem_euclid(1 << 64),
+        _ => value,
+    }
 }
 
 /// An integer of the contract's, or whole.

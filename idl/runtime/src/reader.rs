@@ -79,7 +79,13 @@ pub struct Reader<'a> {
     token: Option<Token>,
     /// Whether what json-c leaves in errno was looked up.
     errno_known: bool,
+    /// Bytes of memory that values may still take.
+    budget: usize,
 }
+
+/// Memory that any document may take, and how much more for each of its bytes.
+const BUDGET: usize = 1 << 20;
+const BUDGET_PER_BYTE: usize = 64;
 
 /// A place to come back to.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +102,8 @@ impl<'a> Reader<'a> {
         let end = if dialect.ends_at_nul() { text.iter().position(|b| *b == 0) } else { None };
         let text = text.get(..end.unwrap_or(text.len())).unwrap_or(text);
         let scan = Scan { text, at: 0, dialect, overflowed: false, errno_left: false };
-        Self { scan, depth: 0, token: None, errno_known: false }
+        let budget = BUDGET.saturating_add(text.len().saturating_mul(BUDGET_PER_BYTE));
+        Self { scan, depth: 0, token: None, errno_known: false, budget }
     }
 
     /// The dialect that is read.
@@ -150,6 +157,20 @@ impl<'a> Reader<'a> {
                 Ok(token.kind)
             }
             None => Err(self.scan.unexpected("a value")),
+        }
+    }
+
+    /// Takes memory for an element: libxl makes a whole struct of a `0` in an array.
+    ///
+    /// # Errors
+    /// The document takes more than its size allows.
+    pub(crate) fn charge(&mut self, bytes: usize) -> Result<()> {
+        match self.budget.checked_sub(bytes) {
+            Some(rest) => {
+                self.budget = rest;
+                Ok(())
+            }
+            None => Err(Error::new("more elements than a document of this size may hold")),
         }
     }
 

@@ -78,13 +78,18 @@ fn initial(cx: &mut Cx<'_>, name: &str, s: &Struct) {
 enum Key<'a> {
     Field(&'a Field, String),
     Arm(&'a Field, &'a Union, &'a Arm),
+    /// The key of a union itself, which only the strict dialects have.
+    Var(&'a Field, &'a Union),
 }
 
 fn json(cx: &mut Cx<'_>, decl: &Decl, s: &Struct, name: &str) {
     let mut keys = Vec::new();
     for field in held(s) {
         match &field.ty {
-            Ty::Union(u) => keys.extend(u.arms.iter().map(|a| Key::Arm(field, u, a))),
+            Ty::Union(u) => {
+                keys.extend(u.arms.iter().map(|a| Key::Arm(field, u, a)));
+                keys.push(Key::Var(field, u));
+            }
             ty => {
                 if let Some((_, codec)) = rust_type(cx.model, ty) {
                     keys.push(Key::Field(field, codec));
@@ -125,6 +130,7 @@ fn reader(cx: &mut Cx<'_>, decl: &Decl, s: &Struct, keys: &[Key<'_>]) {
         .map(|key| match key {
             Key::Field(field, _) => quote(&field.name),
             Key::Arm(_, u, arm) => arm_key(u, arm),
+            Key::Var(_, u) => quote(&u.keyvar),
         })
         .collect();
     cx.line("fn read(r: &mut rt::Reader<'_>) -> rt::Result<Self> {");
@@ -142,11 +148,20 @@ fn reader(cx: &mut Cx<'_>, decl: &Decl, s: &Struct, keys: &[Key<'_>]) {
             cx.line(&format!("let mut arm_{} = None;", field.name));
         }
     }
-    cx.line("while let Some(key) = o.key(r)? {");
-    cx.line("match key {");
+    let alone = keys.len() == 1;
+    if alone {
+        cx.line("while o.key(r)?.is_some() {");
+    } else {
+        cx.line("while let Some(key) = o.key(r)? {");
+        cx.line("match key {");
+    }
     for (i, key) in keys.iter().enumerate() {
         // The last one takes the rest: there is no other.
-        let pattern = if i + 1 == keys.len() { "_".to_owned() } else { i.to_string() };
+        let (pattern, end) = match i + 1 {
+            _ if alone => (String::new(), ';'),
+            n if n == keys.len() => ("_ => ".to_owned(), ','),
+            _ => (format!("{i} => "), ','),
+        };
         match key {
             Key::Field(field, codec) => {
                 let value = match (initial_expr(cx.model, field), &field.ty) {
@@ -156,8 +171,15 @@ fn reader(cx: &mut Cx<'_>, decl: &Decl, s: &Struct, keys: &[Key<'_>]) {
                     (None, _) => "Default::default".into(),
                 };
                 cx.line(&format!(
-                    "{pattern} => o.set::<{codec}>(r, &mut v.{}, {value})?,",
+                    "{pattern}o.set::<{codec}>(r, &mut v.{}, {value})?{end}",
                     ident(&field.name)
+                ));
+            }
+            Key::Var(field, u) => {
+                let (ty, kind) = (union_type(decl, field, u), type_name(cx.model.get(u.key_enum)));
+                let (slot, id) = (format!("arm_{}", field.name), ident(&field.name));
+                cx.line(&format!(
+                    "{pattern}o.keyvar::<rt::Enum<{kind}>, _>(r, &mut {slot}, &mut v.{id}, {ty}::Other)?{end}"
                 ));
             }
             Key::Arm(field, u, arm) => {
@@ -166,16 +188,17 @@ fn reader(cx: &mut Cx<'_>, decl: &Decl, s: &Struct, keys: &[Key<'_>]) {
                     None => ("rt::Empty".to_owned(), format!("|()| {ty}::{}", variant(&arm.name))),
                     Some(id) => {
                         let held = type_name(cx.model.get(id));
-                        let value = if boxed(cx, id) { "Box::new(x)" } else { "x" };
-                        (format!("rt::Sub<{held}>"), format!("|x| {ty}::{}({value})", variant(&arm.name)))
+                        let arm = format!("{ty}::{}", variant(&arm.name));
+                        let wrap = if boxed(cx, id) { format!("|x| {arm}(Box::new(x))") } else { arm };
+                        (format!("rt::Sub<{held}>"), wrap)
                     }
                 };
                 let (slot, id) = (format!("arm_{}", field.name), ident(&field.name));
-                cx.line(&format!("{pattern} => o.arm::<{codec}, _>(r, &mut {slot}, &mut v.{id}, {wrap})?,"));
+                cx.line(&format!("{pattern}o.arm::<{codec}, _>(r, &mut {slot}, &mut v.{id}, {wrap})?{end}"));
             }
         }
     }
-    cx.lines("}\n}\nOk(v)\n}\n");
+    cx.lines(if alone { "}\nOk(v)\n}\n" } else { "}\n}\nOk(v)\n}\n" });
 }
 
 fn arm_key(u: &Union, arm: &Arm) -> String {
