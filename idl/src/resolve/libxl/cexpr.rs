@@ -2,8 +2,12 @@
 //!
 //! The arithmetic is C's on a 64-bit Linux: types, integer promotion, wrapping of unsigned values.
 
+use std::cell::Cell;
+
 /// Brackets and names within names, beyond which an expression is refused.
 const DEPTH_MAX: u32 = 32;
+/// Operands, those behind names included: names that double at each step would never end.
+const STEPS_MAX: u32 = 10_000;
 
 /// An integer type of C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,11 +88,16 @@ pub(super) enum Named<'a> {
 
 /// Works out an expression; `names` tells what stands behind a name.
 pub(super) fn eval<'a>(text: &str, names: &dyn Fn(&str) -> Option<Named<'a>>) -> Result<Value, Failure> {
-    whole(text, names, 0)
+    whole(text, names, 0, &Cell::new(STEPS_MAX))
 }
 
-fn whole<'a>(text: &str, names: &dyn Fn(&str) -> Option<Named<'a>>, depth: u32) -> Result<Value, Failure> {
-    let mut parser = Parser { rest: text, names, depth };
+fn whole<'a>(
+    text: &str,
+    names: &dyn Fn(&str) -> Option<Named<'a>>,
+    depth: u32,
+    steps: &Cell<u32>,
+) -> Result<Value, Failure> {
+    let mut parser = Parser { rest: text, names, depth, steps };
     let value = parser.binary(0)?;
     match parser.peek() {
         None => Ok(value),
@@ -100,6 +109,7 @@ struct Parser<'t, 'n, 'a> {
     rest: &'t str,
     names: &'n dyn Fn(&str) -> Option<Named<'a>>,
     depth: u32,
+    steps: &'n Cell<u32>,
 }
 
 /// Binary operators, loosest first.
@@ -142,7 +152,8 @@ impl Parser<'_, '_, '_> {
 
     fn unary(&mut self) -> Result<Value, Failure> {
         self.depth += 1;
-        if self.depth > DEPTH_MAX {
+        self.steps.set(self.steps.get().saturating_sub(1));
+        if self.depth > DEPTH_MAX || self.steps.get() == 0 {
             return Err(Failure::Form("it nests too deep, or a name stands for itself".into()));
         }
         let value = self.unary_inner();
@@ -210,7 +221,7 @@ impl Parser<'_, '_, '_> {
     fn named(&self, name: &str) -> Result<Value, Failure> {
         match (self.names)(name) {
             Some(Named::Int(i)) => Ok(Value::int(i)),
-            Some(Named::Text(text)) => whole(text, self.names, self.depth),
+            Some(Named::Text(text)) => whole(text, self.names, self.depth, self.steps),
             None => match LIMITS.iter().find(|(n, _)| *n == name) {
                 Some((_, value)) => Ok(*value),
                 None => Err(Failure::Name(name.to_owned())),
@@ -287,6 +298,12 @@ mod tests {
         eval(text, &|name| match name {
             "SELF" => Some(Named::Text("SELF + 1")),
             "SEVEN" => Some(Named::Int(7)),
+            "A" => Some(Named::Text("B+B+B+B+B+B+B+B")),
+            "B" => Some(Named::Text("C+C+C+C+C+C+C+C")),
+            "C" => Some(Named::Text("D+D+D+D+D+D+D+D")),
+            "D" => Some(Named::Text("E+E+E+E+E+E+E+E")),
+            "E" => Some(Named::Text("F+F+F+F+F+F+F+F")),
+            "F" => Some(Named::Text("SEVEN+SEVEN+SEVEN+SEVEN")),
             "ALL" => Some(Named::Text("~(uint32_t)0")),
             _ => None,
         })
@@ -327,7 +344,7 @@ mod tests {
     #[test]
     fn what_is_no_constant_is_told() {
         assert_eq!(run("FOO").unwrap_err(), Failure::Name("FOO".into()));
-        for text in ["", "1 +", "(1", "1 2", "0x", "09", "1.5", "\"x\"", "1/0", "1<<99", "SELF", "1uu"] {
+        for text in ["", "1 +", "(1", "1 2", "0x", "09", "1.5", "\"x\"", "1/0", "1<<99", "SELF", "1uu", "A"] {
             assert!(matches!(run(text), Err(Failure::Form(_))), "{text}");
         }
         assert!(run(&"(".repeat(10_000)).is_err());
