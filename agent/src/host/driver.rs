@@ -58,8 +58,12 @@ pub trait Driver: Send + Sync {
     /// The instance as it is now.
     fn recheck(&self, instance: &Instance) -> impl Future<Output = Result<Instance>> + Send;
 
-    /// How its memory can be saved.
-    fn memory(&self, instance: &Instance) -> impl Future<Output = Result<MemoryAbility>> + Send;
+    /// How the memory of an instance with this config can be saved.
+    fn memory(
+        &self,
+        instance: &Instance,
+        config: &Config,
+    ) -> impl Future<Output = Result<MemoryAbility>> + Send;
 
     /// The process that has its disks open, and the connection to it; `None` where it has died and left the guest there: then nobody has the images.
     fn link(&self, instance: &Instance) -> impl Future<Output = Result<Option<(Process, Link)>>> + Send;

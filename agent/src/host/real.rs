@@ -402,7 +402,7 @@ impl<N: Nodes> Host for RealHost<N> {
         if let Some(instance) = instance {
             now = Some(self.recheck(instance).await?);
             if ask.memory {
-                ability = Some(driver!(self, kind, d => d.memory(instance).await)?);
+                ability = Some(driver!(self, kind, d => d.memory(instance, &config).await)?);
             }
             let has_served = config.disks.len() > config.unserved.len();
             if has_served && self.served(instance).await?.is_none() {

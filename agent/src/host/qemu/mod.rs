@@ -183,7 +183,7 @@ impl<N: Nodes> Driver for QemuDriver<N> {
         Ok(known.instance(run_state(&word)))
     }
 
-    async fn memory(&self, instance: &Instance) -> Result<MemoryAbility> {
+    async fn memory(&self, instance: &Instance, _: &Config) -> Result<MemoryAbility> {
         let ram = self.registry.known(instance).await?.config.memory;
         self.ask(instance, async |qmp, deadline| memory::ability(qmp, ram, deadline).await).await
     }

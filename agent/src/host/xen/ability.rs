@@ -6,6 +6,7 @@ use xensnap::contract::ErrorKind;
 use super::config::{self, Guest};
 use super::tools::ToolError;
 use super::{REQUEST_MAX, Work, XenDriver, target};
+use crate::host::driver::Config;
 use crate::host::nodes::Nodes;
 use crate::host::{HostError, Instance, MemoryAbility, Result};
 use crate::libxl::protocol::{Request, RunState as XenState, Status};
@@ -14,8 +15,8 @@ use crate::libxl::protocol::{Request, RunState as XenState, Status};
 const CONNECTED: &str = "4";
 impl<N: Nodes> XenDriver<N> {
     /// How its memory can be saved.
-    pub(super) async fn ability(&self, instance: &Instance) -> Result<MemoryAbility> {
-        let read = config::read(self.libxl_config(instance).await?)?;
+    pub(super) async fn ability(&self, instance: &Instance, config: &Config) -> Result<MemoryAbility> {
+        let read = config::read(config.text.clone())?;
         let status = {
             let mut work = self.work(instance.uuid).await;
             self.status(&mut work, instance).await?

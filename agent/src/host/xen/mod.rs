@@ -434,8 +434,8 @@ impl<N: Nodes> Driver for XenDriver<N> {
         Ok(Instance { state: doing(status.state), ..instance.clone() })
     }
 
-    async fn memory(&self, instance: &Instance) -> Result<MemoryAbility> {
-        self.ability(instance).await
+    async fn memory(&self, instance: &Instance, config: &Config) -> Result<MemoryAbility> {
+        self.ability(instance, config).await
     }
 
     async fn link(&self, instance: &Instance) -> Result<Option<(Process, Link)>> {
