@@ -29,6 +29,18 @@ impl Started {
         self.folder.join(format!("{}.{ending}", self.domain))
     }
 
+    /// The log of this ending, for a program to write: its folder is there, what another has said is not.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, or the old log not be removed.
+    pub fn log(&self, ending: &str) -> Result<PathBuf> {
+        files::private_folder(&self.folder)
+            .map_err(|e| files::failed("cannot make the folder", &self.folder, &e))?;
+        let path = self.file(ending);
+        files::remove(&path)?;
+        Ok(path)
+    }
+
     /// Marks how far the start has come.
     ///
     /// # Errors
@@ -71,4 +83,18 @@ pub fn last_words(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     text.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("it said nothing").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_can_be_written_before_anything_was_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let started = Started { folder: dir.path().join("started"), domain: Uuid::from_u128(7) };
+        let log = started.log("save.log").unwrap();
+        fs::File::create_new(&log).unwrap();
+        assert!(!started.log("save.log").unwrap().exists());
+    }
 }

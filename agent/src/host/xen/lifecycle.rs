@@ -188,8 +188,7 @@ impl<N: Nodes> XenDriver<N> {
         let text = |path: &Path| path.display().to_string();
         let kept = Started::of(&self.settings, domain);
         let copy = kept.config(start.config.as_str())?;
-        let log = kept.file("log");
-        files::remove(&log)?;
+        let log = kept.log("log")?;
         let mut command = Vec::new();
         if let Some(path) = &start.memory {
             let file = files::open_memory(path.as_path())?;

@@ -152,9 +152,8 @@ impl<N: Nodes> XenDriver<N> {
             HostError::new(ErrorKind::BackendFailed, format!("domain {}: xl save: {why}", instance.name))
         };
         let kept = Started::of(&self.settings, instance.uuid);
-        let (answer, log) = (kept.file("save.answer"), kept.file("save.log"));
+        let (answer, log) = (kept.file("save.answer"), kept.log("save.log")?);
         files::remove(&answer)?;
-        files::remove(&log)?;
         let text = |path: &Path| path.display().to_string();
         let mut command = vec![text(&self.settings.exe), "noted".into(), text(&answer), "--".into()];
         command.extend([text(&self.tools.xl), "save".into(), "-p".into(), instance.domid.to_string()]);
