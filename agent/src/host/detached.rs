@@ -24,7 +24,7 @@ use super::{HostError, Result, files};
 /// # Errors
 /// When it cannot be started. Whether it then lives on is the caller's to see.
 pub async fn start(settings: &Settings, unit: &str, log: &Path, command: &[String]) -> Result<()> {
-    started(unit, starter(settings, unit, log, command, "control-group")).await
+    started(unit, log, starter(settings, unit, log, command, "control-group")).await
 }
 
 /// The same for a command that leaves children behind which must go on after it: a domain's QEMU, its monitor.
@@ -32,7 +32,7 @@ pub async fn start(settings: &Settings, unit: &str, log: &Path, command: &[Strin
 /// # Errors
 /// As [`start`].
 pub async fn start_parent(settings: &Settings, unit: &str, log: &Path, command: &[String]) -> Result<()> {
-    started(unit, starter(settings, unit, log, command, "process")).await
+    started(unit, log, starter(settings, unit, log, command, "process")).await
 }
 
 /// Starts a command that serves at a socket, and connects to it.
@@ -46,9 +46,6 @@ pub async fn start_server(
     command: &[String],
     (socket, time): (&Path, Duration),
 ) -> Result<UnixStream> {
-    if let Some(folder) = socket.parent() {
-        files::private_folder(folder).map_err(|e| files::failed("cannot make the folder", folder, &e))?;
-    }
     start(settings, unit, log, command).await?;
     let until = Instant::now() + time;
     loop {
@@ -65,7 +62,10 @@ pub async fn start_server(
     }
 }
 
-async fn started(unit: &str, (program, args): (PathBuf, Vec<OsString>)) -> Result<()> {
+async fn started(unit: &str, log: &Path, (program, args): (PathBuf, Vec<OsString>)) -> Result<()> {
+    if let Some(folder) = log.parent() {
+        files::private_folder(folder).map_err(|e| files::failed("cannot make the folder", folder, &e))?;
+    }
     #[expect(clippy::disallowed_methods, reason = "the host is where processes are started")]
     let mut starter = tokio::process::Command::new(&program);
     starter
