@@ -26,6 +26,14 @@ use crate::libxl::protocol::{RunState, Target};
 
 /// What a guest that has read its request to suspend just before that was withdrawn may take to follow it.
 const FOLLOWS_MAX: Duration = Duration::from_secs(3);
+/// How long an `xl save` whose helper was killed may take to let its guest go on.
+const XL_ENDS_MAX: Duration = Duration::from_secs(20);
+/// How often it is looked for a helper meanwhile.
+const HELPER_LOOK: Duration = Duration::from_millis(200);
+/// The toolstack's process.
+const XL: &str = "xl";
+/// libxl's process that writes the memory (`libxl-save-helper`), as the kernel shortens its name.
+const HELPER: &str = "libxl-save-help";
 /// How long killed processes may take to be gone.
 const KILLED_MAX: Duration = Duration::from_secs(10);
 
@@ -74,17 +82,27 @@ pub async fn end_group(group: u32) -> Result<bool> {
     kill(process::all().into_iter().filter(|p| p.group() == Some(group) && is_ours(*p)).collect()).await
 }
 
-/// The same for the `xl save` that writes an operation's image.
+/// Ends the `xl save` that writes an operation's image; returns whether there was something to end. Its helper is killed: xl sees the save fail, and lets the
+/// guest go on by itself. It is the only one that can, where there is no libxl (`xl resume` came with Xen 4.20), so it is not killed as long as it may still do so.
 ///
 /// # Errors
 /// When it does not end.
 pub async fn end_xl(operation: &str) -> Result<bool> {
     let file = format!("{operation}.save");
-    let writes = |p: &Process| is_ours(*p) && p.args().iter().any(|a| a.ends_with(&file));
-    match process::all().into_iter().find(writes).and_then(Process::group) {
-        Some(group) => end_group(group).await,
-        None => Ok(false),
+    let writes = |p: &Process| p.name() == XL && p.args().iter().any(|a| a.ends_with(&file));
+    let Some((xl, group)) = process::all().into_iter().find(writes).and_then(|xl| Some((xl, xl.group()?)))
+    else {
+        return Ok(false);
+    };
+    let until = Instant::now() + XL_ENDS_MAX;
+    while Instant::now() < until {
+        let helps = |p: &Process| p.name() == HELPER && p.group() == Some(group);
+        kill(process::all().into_iter().filter(helps).collect()).await?;
+        if xl.gone_within(HELPER_LOOK).await {
+            return Ok(true);
+        }
     }
+    end_group(group).await
 }
 
 async fn kill(found: Vec<Process>) -> Result<bool> {
@@ -99,7 +117,7 @@ async fn kill(found: Vec<Process>) -> Result<bool> {
 
 /// Whether it is one of the programs that save: a process id alone may have been used again.
 fn is_ours(process: Process) -> bool {
-    ["xensnap-libxl", "libxl-save-help", "xl"].contains(&process.name().as_str())
+    ["xensnap-libxl", HELPER, XL].contains(&process.name().as_str())
 }
 
 /// Takes back a request to suspend that the guest has not answered yet; returns whether there was one. libxl does it so too.
@@ -140,4 +158,30 @@ pub async fn watch(settings: &Settings, tools: &Tools, target: Target) -> Result
     let command = [text(&tools.libxl), "--run".into(), text(&settings.run_dir), "watch".into(), domid, uuid];
     let unit = format!("xensnap-watch-{}-{}", target.domid, pause::clock_ms());
     detached::start_parent(settings, &unit, &settings.run_dir.join("watch.log"), &command).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_xl_whose_save_is_broken_off_lets_the_guest_go_on_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::os::unix::fs::symlink("/bin/sh", path("xl")).unwrap();
+        std::os::unix::fs::symlink("/bin/sleep", path("libxl-save-helper")).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a test")]
+        let mut xl = std::process::Command::new(path("xl"));
+        xl.args(["-c", r#""$0" 600; sleep 0.3; : >"$1""#]);
+        let image = path("end-xl-test.save");
+        let mut child =
+            xl.args([&path("libxl-save-helper"), &path("resumed"), &image]).process_group(0).spawn().unwrap();
+        let waited = std::thread::spawn(move || child.wait());
+        assert!(end_xl("end-xl-test").await.unwrap());
+        assert!(path("resumed").exists(), "it came to its end");
+        assert!(waited.join().unwrap().unwrap().success());
+        assert!(!end_xl("end-xl-test").await.unwrap(), "nothing is left to end");
+    }
 }
