@@ -130,7 +130,14 @@ impl Codec for Uuid {
     }
 
     fn write(w: &mut Writer, value: &Self) {
-        w.string(&value.to_string());
+        w.raw("\"");
+        for (i, b) in value.0.iter().enumerate() {
+            if matches!(i, 4 | 6 | 8 | 10) {
+                w.raw("-");
+            }
+            w.hex(*b);
+        }
+        w.raw("\"");
     }
 
     fn is_zero(value: &Self) -> bool {
@@ -206,7 +213,11 @@ impl Codec for Mac {
     }
 
     fn write(w: &mut Writer, value: &Self) {
-        w.string(&value.to_string());
+        for (i, b) in value.0.iter().enumerate() {
+            w.raw(if i == 0 { "\"" } else { ":" });
+            w.hex(*b);
+        }
+        w.raw("\"");
     }
 
     fn is_zero(value: &Self) -> bool {

@@ -27,6 +27,24 @@ pub trait Codec {
     /// Malformed text, or a value that is refused.
     fn read(r: &mut Reader<'_>) -> Result<Self::T>;
 
+    /// Reads it into a value that is as it begins.
+    ///
+    /// # Errors
+    /// As [`read`](Codec::read); the value may be half read then.
+    fn read_into(r: &mut Reader<'_>, value: &mut Self::T) -> Result<()> {
+        *value = Self::read(r)?;
+        Ok(())
+    }
+
+    /// Reads it as the next element of a list.
+    ///
+    /// # Errors
+    /// As [`read`](Codec::read).
+    fn read_next(r: &mut Reader<'_>, list: &mut Vec<Self::T>) -> Result<()> {
+        list.push(Self::read(r)?);
+        Ok(())
+    }
+
     /// Writes it.
     fn write(w: &mut Writer, value: &Self::T);
 
@@ -51,7 +69,19 @@ impl<T: Json> Codec for Sub<T> {
     const KINDS: u8 = Kind::Object.bit();
 
     fn read(r: &mut Reader<'_>) -> Result<T> {
-        T::read(r)
+        let mut value = T::default();
+        value.read_into(r)?;
+        Ok(value)
+    }
+
+    fn read_into(r: &mut Reader<'_>, value: &mut T) -> Result<()> {
+        value.read_into(r)
+    }
+
+    /// A struct may be large: it is read where it stays.
+    fn read_next(r: &mut Reader<'_>, list: &mut Vec<T>) -> Result<()> {
+        list.push(T::default());
+        list.last_mut().map_or(Ok(()), |value| value.read_into(r))
     }
 
     fn write(w: &mut Writer, value: &T) {
@@ -133,8 +163,8 @@ impl Codec for Text {
 
     fn read(r: &mut Reader<'_>) -> Result<Option<String>> {
         match r.kind()? {
-            Kind::Null => r.null().map(|()| None),
             Kind::String => r.string().map(|s| Some(s.into_owned())),
+            Kind::Null => r.null().map(|()| None),
             _ => Err(r.wrong_kind(Self::KINDS)),
         }
     }
@@ -207,8 +237,7 @@ impl<C: Codec> Codec for List<C> {
         let mut list = Vec::new();
         let array = r.array(|r, _| {
             r.charge(size_of::<C::T>())?;
-            list.push(C::read(r)?);
-            Ok(())
+            C::read_next(r, &mut list)
         })?;
         if array { Ok(list) } else { Err(r.wrong_kind(Self::KINDS)) }
     }
@@ -298,8 +327,9 @@ macro_rules! enumeration {
         impl $crate::Json for $name {
             const NAME: &'static str = <Self as $crate::Enumeration>::NAME;
 
-            fn read(r: &mut $crate::Reader<'_>) -> $crate::Result<Self> {
-                <$crate::Enum<Self> as $crate::Codec>::read(r)
+            fn read_into(&mut self, r: &mut $crate::Reader<'_>) -> $crate::Result<()> {
+                *self = <$crate::Enum<Self> as $crate::Codec>::read(r)?;
+                Ok(())
             }
 
             fn write(&self, w: &mut $crate::Writer) {

@@ -35,15 +35,15 @@ pub use reader::{Kind, Reader};
 pub use writer::Writer;
 
 /// A type that has JSON: what `xenidl` generates for each struct and enumeration.
-pub trait Json: Sized {
+pub trait Json: Default {
     /// Its name in the IDL, without the namespace.
     const NAME: &'static str;
 
-    /// Reads the value at the reader's place.
+    /// Reads the value at the reader's place into this one, which is as it begins.
     ///
     /// # Errors
     /// What libxl refuses in the reader's dialect, or what it would crash on.
-    fn read(r: &mut Reader<'_>) -> Result<Self>;
+    fn read_into(&mut self, r: &mut Reader<'_>) -> Result<()>;
 
     /// Writes the value at the writer's place.
     fn write(&self, w: &mut Writer);
@@ -54,7 +54,8 @@ pub trait Json: Sized {
     /// A text that is not of the dialect, or a value that libxl refuses; the message names the path.
     fn from_json(text: impl AsRef<[u8]>, dialect: Dialect) -> Result<Self> {
         let mut r = Reader::new(text.as_ref(), dialect);
-        let value = Self::read(&mut r)?;
+        let mut value = Self::default();
+        value.read_into(&mut r)?;
         r.finish()?;
         Ok(value)
     }

@@ -51,19 +51,18 @@ impl Codec for Domid {
     }
 }
 
-impl<C: Json + Default> Json for Listed<C> {
+impl<C: Json> Json for Listed<C> {
     const NAME: &'static str = "listed";
 
-    fn read(r: &mut Reader<'_>) -> Result<Self> {
-        let mut value = Self::default();
-        let Some(mut o) = r.object(&["domid", "config"])? else { return Ok(value) };
+    fn read_into(&mut self, r: &mut Reader<'_>) -> Result<()> {
+        let Some(mut o) = r.object(&["domid", "config"])? else { return Ok(()) };
         while let Some(key) = o.key(r)? {
             match key {
-                0 => o.set::<Domid>(r, &mut value.domid, || None)?,
-                _ => o.set::<Sub<C>>(r, &mut value.config, C::default)?,
+                0 => o.set::<Domid>(r, &mut self.domid, || None)?,
+                _ => o.set::<Sub<C>>(r, &mut self.config, C::default)?,
             }
         }
-        Ok(value)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer) {
@@ -74,11 +73,11 @@ impl<C: Json + Default> Json for Listed<C> {
     }
 }
 
-impl<C: Json + Default> Json for Listing<C> {
+impl<C: Json> Json for Listing<C> {
     const NAME: &'static str = "listing";
 
-    fn read(r: &mut Reader<'_>) -> Result<Self> {
-        List::<Sub<Listed<C>>>::read(r).map(Self)
+    fn read_into(&mut self, r: &mut Reader<'_>) -> Result<()> {
+        List::<Sub<Listed<C>>>::read_into(r, &mut self.0)
     }
 
     fn write(&self, w: &mut Writer) {
@@ -86,7 +85,7 @@ impl<C: Json + Default> Json for Listing<C> {
     }
 }
 
-impl<C: Json + Default> Listing<C> {
+impl<C: Json> Listing<C> {
     /// The text as xl prints it: the document, and the end of a line.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 use crate::codec::Codec;
 use crate::dialect::{Dialect, Duplicates};
 use crate::error::{Error, Result, shown, suggestion};
-use crate::reader::Reader;
+use crate::reader::{Mark, Reader};
 
 /// An object that is being read: which of a struct's keys were there.
 #[derive(Debug)]
@@ -48,8 +48,18 @@ impl Object {
             if !r.next_member(first, b'}')? {
                 return if self.wrong.is_empty() { Ok(None) } else { Err(self.wrong.swap_remove(0).1) };
             }
+            let mark = r.mark();
+            if let Some(key) = r.plain_key()?
+                && let Some(index) = self.find(key)
+            {
+                if self.takes(r, index)? {
+                    return Ok(Some(index));
+                }
+                continue;
+            }
+            r.rewind(mark);
             let key = r.key()?;
-            let Some(index) = self.find(&key) else {
+            let Some(index) = self.find(key.as_bytes()) else {
                 if r.dialect() == Dialect::Contract {
                     let near = suggestion(&key, self.keys.iter().copied());
                     return Err(Error::new(format!("no field is called {}{near}", shown(&key))));
@@ -57,26 +67,37 @@ impl Object {
                 r.skip()?;
                 continue;
             };
-            if self.mark_seen(index) {
-                match r.dialect().duplicates() {
-                    Duplicates::First => {
-                        r.skip()?;
-                        continue;
-                    }
-                    Duplicates::Last => self.wrong.retain(|(i, _)| *i != index),
-                    Duplicates::Refused => return Err(Error::new(format!("{} is there twice", shown(&key)))),
-                }
+            if self.takes(r, index)? {
+                return Ok(Some(index));
             }
-            self.current = index;
-            return Ok(Some(index));
         }
     }
 
-    fn find(&mut self, key: &str) -> Option<usize> {
+    /// Whether the value of a key counts; when not, it is skipped.
+    #[inline]
+    fn takes(&mut self, r: &mut Reader<'_>, index: usize) -> Result<bool> {
+        self.current = index;
+        if !self.mark_seen(index) {
+            return Ok(true);
+        }
+        match r.dialect().duplicates() {
+            Duplicates::First => r.skip().map(|()| false),
+            Duplicates::Last => {
+                self.wrong.retain(|(i, _)| *i != index);
+                Ok(true)
+            }
+            Duplicates::Refused => {
+                let key = self.keys.get(index).copied().unwrap_or_default();
+                Err(Error::new(format!("{} is there twice", shown(key))))
+            }
+        }
+    }
+
+    fn find(&mut self, key: &[u8]) -> Option<usize> {
         let (before, after) = self.keys.split_at_checked(self.next)?;
-        let found = match after.iter().position(|k| *k == key) {
+        let found = match after.iter().position(|k| k.as_bytes() == key) {
             Some(i) => before.len() + i,
-            None => before.iter().position(|k| *k == key)?,
+            None => before.iter().position(|k| k.as_bytes() == key)?,
         };
         self.next = found + 1;
         Some(found)
@@ -96,23 +117,27 @@ impl Object {
         before
     }
 
-    /// The value of the key at hand; `None` when libxl takes it as absent.
-    fn value<C: Codec>(&mut self, r: &mut Reader<'_>) -> Result<Option<C::T>> {
+    /// Reads the value of the key at hand into one that is as it begins. False when libxl takes it as absent; the value
+    /// may be half read then.
+    fn value<C: Codec>(&mut self, r: &mut Reader<'_>, value: &mut C::T) -> Result<bool> {
         let mark = r.mark();
-        match read_or_drop::<C>(r) {
-            Ok(value) => Ok(value),
-            Err(e) => {
-                let e = e.within(self.keys.get(self.current).copied().unwrap_or_default());
-                if r.dialect().duplicates() != Duplicates::Last {
-                    return Err(e);
-                }
-                // Malformed text is found again here.
-                r.rewind(mark);
-                r.skip()?;
-                self.wrong.push((self.current, e));
-                Ok(None)
-            }
+        match read_or_drop::<C>(r, value) {
+            Ok(there) => Ok(there),
+            Err(e) => self.wrong_value(r, mark, e),
         }
+    }
+
+    #[cold]
+    fn wrong_value(&mut self, r: &mut Reader<'_>, mark: Mark, e: Error) -> Result<bool> {
+        let e = e.within(self.keys.get(self.current).copied().unwrap_or_default());
+        if r.dialect().duplicates() != Duplicates::Last {
+            return Err(e);
+        }
+        // Malformed text is found again here.
+        r.rewind(mark);
+        r.skip()?;
+        self.wrong.push((self.current, e));
+        Ok(false)
     }
 
     /// Reads the value of the key at hand into a field; `initial` is what it is when libxl takes it as absent.
@@ -124,9 +149,16 @@ impl Object {
         &mut self,
         r: &mut Reader<'_>,
         field: &mut C::T,
-        initial: impl FnOnce() -> C::T,
+        initial: impl Fn() -> C::T,
     ) -> Result<()> {
-        *field = self.value::<C>(r)?.unwrap_or_else(initial);
+        // Only here can a field have been read before.
+        let again = r.dialect().duplicates() == Duplicates::Last;
+        if again {
+            *field = initial();
+        }
+        if !self.value::<C>(r, field)? && again {
+            *field = initial();
+        }
         Ok(())
     }
 
@@ -134,7 +166,7 @@ impl Object {
     ///
     /// # Errors
     /// Malformed text, a value that libxl refuses, or a second arm, on which libxl aborts.
-    pub fn arm<C: Codec, U: Default>(
+    pub fn arm<C: Codec<T: Default>, U: Default>(
         &mut self,
         r: &mut Reader<'_>,
         arm: &mut Option<usize>,
@@ -143,8 +175,9 @@ impl Object {
     ) -> Result<()> {
         let index = self.current;
         r.charge(size_of::<C::T>())?;
-        match self.value::<C>(r)? {
-            Some(value) => {
+        let mut value = C::T::default();
+        match self.value::<C>(r, &mut value)? {
+            true => {
                 if let Some(other) = arm.filter(|a| *a != index) {
                     let name = |i: usize| self.keys.get(i).copied().unwrap_or_default();
                     return Err(Error::new(format!(
@@ -156,11 +189,11 @@ impl Object {
                 *arm = Some(index);
                 *union = wrap(value);
             }
-            None if *arm == Some(index) => {
+            false if *arm == Some(index) => {
                 *arm = None;
                 *union = U::default();
             }
-            None => {}
+            false => {}
         }
         Ok(())
     }
@@ -172,7 +205,7 @@ impl Object {
     ///
     /// # Errors
     /// Malformed text, a value that is refused, or an arm beside it.
-    pub fn keyvar<C: Codec, U>(
+    pub fn keyvar<C: Codec<T: Default>, U>(
         &mut self,
         r: &mut Reader<'_>,
         arm: &mut Option<usize>,
@@ -186,7 +219,8 @@ impl Object {
         if arm.is_some() {
             return Err(Error::new(format!("\"{key}\" beside an arm of its union")));
         }
-        if let Some(value) = self.value::<C>(r)? {
+        let mut value = C::T::default();
+        if self.value::<C>(r, &mut value)? {
             *arm = Some(self.current);
             *union = wrap(value);
         }
@@ -194,15 +228,15 @@ impl Object {
     }
 }
 
-/// A field's value. libxl takes one of the wrong JSON type as absent; the strict dialects refuse it.
-fn read_or_drop<C: Codec>(r: &mut Reader<'_>) -> Result<Option<C::T>> {
+/// A field's value. libxl takes one of the wrong JSON type as absent (false); the strict dialects refuse it.
+fn read_or_drop<C: Codec>(r: &mut Reader<'_>, value: &mut C::T) -> Result<bool> {
     let kinds = C::kinds(r.dialect());
     if kinds & r.kind()?.bit() != 0 {
-        return C::read(r).map(Some);
+        return C::read_into(r, value).map(|()| true);
     }
     if !r.dialect().drops_wrong_types() {
         return Err(r.wrong_kind(kinds));
     }
     r.skip()?;
-    Ok(None)
+    Ok(false)
 }

@@ -3,7 +3,7 @@
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::object::Object;
-use crate::scan::{Scan, Token};
+use crate::scan::{Scan, Token, plain_bytes};
 use std::borrow::Cow;
 
 /// What a JSON value is, as libxl tells them apart.
@@ -99,8 +99,8 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub fn new(text: &'a [u8], dialect: Dialect) -> Self {
         // libxl is given a string of C.
-        let end = if dialect.ends_at_nul() { text.iter().position(|b| *b == 0) } else { None };
-        let text = text.get(..end.unwrap_or(text.len())).unwrap_or(text);
+        let end = if dialect.ends_at_nul() { plain_bytes(text, 0, 0, false) } else { text.len() };
+        let text = text.get(..end).unwrap_or(text);
         let scan = Scan { text, at: 0, dialect, overflowed: false, errno_left: false };
         let budget = BUDGET.saturating_add(text.len().saturating_mul(BUDGET_PER_BYTE));
         Self { scan, depth: 0, token: None, errno_known: false, budget }
@@ -234,6 +234,10 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Something else stands there, or a malformed string.
     pub fn string(&mut self) -> Result<Cow<'a, str>> {
+        // Mostly its kind was looked at already. Types nest less than any dialect allows.
+        if self.token.is_none() && self.scan.peek() == Some(b'"') {
+            return self.scan.string();
+        }
         match self.kind()? {
             Kind::String => self.scan.string(),
             _ => Err(self.wrong_kind(Kind::String.bit())),
@@ -245,7 +249,8 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Malformed text, or something else in a dialect that does not do so.
     pub fn object(&mut self, keys: &'static [&'static str]) -> Result<Option<Object>> {
-        if self.kind()? != Kind::Object {
+        let known = self.token.is_none() && self.scan.peek() == Some(b'{');
+        if !known && self.kind()? != Kind::Object {
             if self.dialect().drops_wrong_types() {
                 self.skip()?;
                 return Ok(None);
@@ -333,6 +338,23 @@ impl<'a> Reader<'a> {
         }
         let close = close as char;
         Err(self.scan.unexpected(&format!("`,` or `{close}`")))
+    }
+
+    /// A key and its colon, when it is plain text; `None` for any other, which is not taken.
+    pub(crate) fn plain_key(&mut self) -> Result<Option<&'a [u8]>> {
+        let Some((b'"', rest)) = self.scan.rest().split_first() else { return Ok(None) };
+        let len = plain_bytes(rest, b'"', b'\\', true);
+        let Some((key, [b'"', ..])) = rest.split_at_checked(len) else { return Ok(None) };
+        // What no field is called is looked at in full.
+        let before = self.scan.at;
+        self.scan.at += len + 2;
+        self.scan.space()?;
+        if self.scan.peek() != Some(b':') {
+            self.scan.at = before;
+            return Ok(None);
+        }
+        self.scan.at += 1;
+        Ok(Some(key))
     }
 
     /// A key and its colon.

@@ -24,6 +24,30 @@ impl Token {
     }
 }
 
+/// How many bytes at the start of a text are none of these two, and no control character either where that counts:
+/// eight at a time.
+pub(crate) fn plain_bytes(text: &[u8], a: u8, b: u8, control: bool) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // The lowest bit that is set is that of the first byte that is less than the limit; those above may be wrong.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
+    let mut len = 0;
+    let (words, rest) = text.as_chunks::<8>();
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let mut hits = below(word ^ (ONES * u64::from(a)), 1) | below(word ^ (ONES * u64::from(b)), 1);
+        if control {
+            hits |= below(word, 0x20);
+        }
+        if hits != 0 {
+            return len + (hits.trailing_zeros() / 8) as usize;
+        }
+        len += 8;
+    }
+    let stops = |c: &u8| *c == a || *c == b || (control && *c < 0x20);
+    len + rest.iter().position(stops).unwrap_or(rest.len())
+}
+
 /// The text with the place reached.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scan<'a> {
@@ -48,10 +72,28 @@ impl<'a> Scan<'a> {
     }
 
     /// White space, and comments where the dialect has them.
+    #[inline]
     pub(crate) fn space(&mut self) -> Result<()> {
+        match self.peek() {
+            Some(b) if b > b' ' && b != b'/' => Ok(()),
+            None => Ok(()),
+            Some(_) => self.some_space(),
+        }
+    }
+
+    fn some_space(&mut self) -> Result<()> {
         loop {
             match self.peek() {
-                Some(b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
+                Some(b' ' | b'\n' | b'\t' | b'\r') => {
+                    self.at += 1;
+                    // Indentation.
+                    while self.rest().starts_with(b"        ") {
+                        self.at += 8;
+                    }
+                    if self.rest().starts_with(b"    ") {
+                        self.at += 4;
+                    }
+                }
                 Some(0x0b | 0x0c) if self.dialect == Dialect::LibxlYajl => self.at += 1,
                 Some(b'/') if self.dialect.is_loose() => self.comment()?,
                 _ => return Ok(()),

@@ -2,7 +2,7 @@
 
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
-use crate::scan::Scan;
+use crate::scan::{Scan, plain_bytes};
 use std::borrow::Cow;
 
 /// What stands for half of a surrogate pair in json-c.
@@ -46,9 +46,7 @@ impl<'a> Scan<'a> {
 
     /// How many bytes follow that stand for themselves.
     fn plain(&self, quote: u8) -> usize {
-        let rest = self.rest();
-        let loose = self.dialect.is_loose();
-        rest.iter().position(|b| *b == quote || *b == b'\\' || (*b < 0x20 && !loose)).unwrap_or(rest.len())
+        plain_bytes(self.rest(), quote, b'\\', !self.dialect.is_loose())
     }
 
     fn escape(&mut self, out: &mut Vec<u8>) -> Result<()> {

@@ -3,6 +3,7 @@
 use crate::codec::Codec;
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
+use crate::scan::plain_bytes;
 
 /// Text so far.
 #[derive(Clone, Debug)]
@@ -17,11 +18,14 @@ pub struct Writer {
     field: &'static str,
 }
 
+/// Room for most documents.
+const START: usize = 4096;
+
 impl Writer {
     /// At the start of a document.
     #[must_use]
     pub fn new(dialect: Dialect) -> Self {
-        Self { out: String::new(), dialect, depth: 0, first: true, failed: None, field: "" }
+        Self { out: String::with_capacity(START), dialect, depth: 0, first: true, failed: None, field: "" }
     }
 
     /// The dialect that is written.
@@ -120,17 +124,20 @@ impl Writer {
     pub fn string(&mut self, text: &str) {
         let jsonc = self.dialect == Dialect::LibxlJsonC;
         self.out.push('"');
-        let mut from = 0;
-        for (at, b) in text.bytes().enumerate() {
-            let plain = b >= 0x20 && b != b'"' && b != b'\\' && (b != b'/' || !jsonc);
-            if plain {
-                continue;
+        let mut rest = text;
+        loop {
+            // json-c escapes `/` too.
+            let mut len = plain_bytes(rest.as_bytes(), b'"', b'\\', true);
+            if jsonc {
+                let plain = rest.as_bytes().get(..len).unwrap_or_default();
+                len = plain.iter().position(|b| *b == b'/').unwrap_or(len);
             }
-            self.out.push_str(text.get(from..at).unwrap_or_default());
-            from = at + 1;
+            let Some((plain, after)) = rest.split_at_checked(len) else { break };
+            self.out.push_str(plain);
+            let Some(b) = after.bytes().next() else { break };
             self.escape(b);
+            rest = after.get(1..).unwrap_or_default();
         }
-        self.out.push_str(text.get(from..).unwrap_or_default());
         self.out.push('"');
     }
 
@@ -155,6 +162,13 @@ impl Writer {
         for nibble in [b >> 4, b & 15] {
             let digit = char::from_digit(u32::from(nibble), 16).unwrap_or('0');
             self.out.push(if upper { digit.to_ascii_uppercase() } else { digit });
+        }
+    }
+
+    /// A byte as two hexadecimal digits in lower case.
+    pub(crate) fn hex(&mut self, b: u8) {
+        for nibble in [b >> 4, b & 15] {
+            self.out.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
         }
     }
 

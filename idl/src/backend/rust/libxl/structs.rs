@@ -133,14 +133,12 @@ fn reader(cx: &mut Cx<'_>, decl: &Decl, s: &Struct, keys: &[Key<'_>]) {
             Key::Var(_, u) => quote(&u.keyvar),
         })
         .collect();
-    cx.line("fn read(r: &mut rt::Reader<'_>) -> rt::Result<Self> {");
+    cx.line("fn read_into(&mut self, r: &mut rt::Reader<'_>) -> rt::Result<()> {");
     cx.line(&format!("const KEYS: &[&str] = &[{}];", names.join(", ")));
-    let mutable = if keys.is_empty() { "" } else { "mut " };
-    cx.line(&format!("let {mutable}v = Self::default();"));
-    cx.line("let Some(mut o) = r.object(KEYS)? else { return Ok(v) };");
+    cx.line("let Some(mut o) = r.object(KEYS)? else { return Ok(()) };");
     if keys.is_empty() {
         cx.line("while o.key(r)?.is_some() {}");
-        cx.lines("Ok(v)\n}\n");
+        cx.lines("Ok(())\n}\n");
         return;
     }
     for field in held(s) {
@@ -171,7 +169,7 @@ fn reader(cx: &mut Cx<'_>, decl: &Decl, s: &Struct, keys: &[Key<'_>]) {
                     (None, _) => "Default::default".into(),
                 };
                 cx.line(&format!(
-                    "{pattern}o.set::<{codec}>(r, &mut v.{}, {value})?{end}",
+                    "{pattern}o.set::<{codec}>(r, &mut self.{}, {value})?{end}",
                     ident(&field.name)
                 ));
             }
@@ -179,7 +177,7 @@ fn reader(cx: &mut Cx<'_>, decl: &Decl, s: &Struct, keys: &[Key<'_>]) {
                 let (ty, kind) = (union_type(decl, field, u), type_name(cx.model.get(u.key_enum)));
                 let (slot, id) = (format!("arm_{}", field.name), ident(&field.name));
                 cx.line(&format!(
-                    "{pattern}o.keyvar::<rt::Enum<{kind}>, _>(r, &mut {slot}, &mut v.{id}, {ty}::Other)?{end}"
+                    "{pattern}o.keyvar::<rt::Enum<{kind}>, _>(r, &mut {slot}, &mut self.{id}, {ty}::Other)?{end}"
                 ));
             }
             Key::Arm(field, u, arm) => {
@@ -194,11 +192,13 @@ fn reader(cx: &mut Cx<'_>, decl: &Decl, s: &Struct, keys: &[Key<'_>]) {
                     }
                 };
                 let (slot, id) = (format!("arm_{}", field.name), ident(&field.name));
-                cx.line(&format!("{pattern}o.arm::<{codec}, _>(r, &mut {slot}, &mut v.{id}, {wrap})?{end}"));
+                cx.line(&format!(
+                    "{pattern}o.arm::<{codec}, _>(r, &mut {slot}, &mut self.{id}, {wrap})?{end}"
+                ));
             }
         }
     }
-    cx.lines(if alone { "}\nOk(v)\n}\n" } else { "}\n}\nOk(v)\n}\n" });
+    cx.lines(if alone { "}\nOk(())\n}\n" } else { "}\n}\nOk(())\n}\n" });
 }
 
 fn arm_key(u: &Union, arm: &Arm) -> String {
