@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use uuid::Uuid;
 use xensnap::contract::{OperationId, Request, Snapshot};
 use xensnap::wire;
 
 use super::{Active, Agent, Job, Seen};
 use crate::guests::Asker;
 use crate::guests::policy;
-use crate::host::{DomainFacts, Host, HostError};
+use crate::host::{Host, HostError};
 use crate::log;
 
 impl<H: Host> Agent<H> {
@@ -56,16 +57,17 @@ impl<H: Host> Agent<H> {
         true
     }
 
-    /// Whether a guest's operation may be carried out on what its domain has now.
+    /// Whether a guest's operation may be carried out on what its domain has now. Asked before the host is looked at: what may not be asked costs nothing.
     pub(super) fn permit_guest(
         &self,
         job: &Job,
-        facts: &DomainFacts,
+        uuid: Uuid,
+        name: &str,
         snapshots: &[Snapshot],
     ) -> Result<(), HostError> {
         if job.entry.guest_id.is_none() {
             return Ok(());
         }
-        self.policy().permit(facts.uuid, &facts.name, &job.request.op, snapshots)
+        self.policy().permit(uuid, name, &job.request.op, snapshots)
     }
 }

@@ -26,9 +26,10 @@ impl<H: Host> Agent<H> {
         }
         let instance = self.instance(uuid).await?;
         let (stored, snapshots) = self.journal.domain(uuid).await?;
+        let name = instance.as_ref().map(|i| i.name.as_str()).or(stored.as_ref().map(|d| d.name.as_str()));
+        self.permit_guest(job, uuid, name.unwrap_or_default(), &snapshots)?;
         let ask = plan::depends_on(&job.request.op);
         let facts = self.host.facts(instance.as_ref(), stored.as_ref(), ask).await?;
-        self.permit_guest(job, &facts, &snapshots)?;
         let adoptable = if stored.is_none() { self.adoptable(&facts).await } else { None };
         let stored = self.keep_domain(&facts, stored).await?;
         let recorded = self.recorded(&job.request.op, &facts, &snapshots).await;
