@@ -190,12 +190,9 @@ impl Codec for CpuidPolicyList {
             value.cpuid = cpuid.ok_or_else(|| Error::new("CPUID policies without \"cpuid\""))?;
             value.msr = msr.ok_or_else(|| Error::new("CPUID policies without \"msr\""))?;
         }
-        // In C the lists end at the first of these.
+        // In C the list ends at the first of these. So does that of MSRs, but libxl asks only whether there is one.
         if let Some(end) = value.cpuid.iter().position(|l| l.leaf == UNUSED) {
             value.cpuid.truncate(end);
-        }
-        if let Some(end) = value.msr.iter().position(|m| m.index == UNUSED) {
-            value.msr.truncate(end);
         }
         Ok(value)
     }
@@ -224,7 +221,8 @@ impl Codec for CpuidPolicyList {
         w.close(']');
         w.key("msr");
         w.open('[');
-        for msr in &value.msr {
+        let ends = w.dialect().drops_wrong_types();
+        for msr in value.msr.iter().take_while(|m| !ends || m.index != UNUSED) {
             w.member();
             w.open('{');
             w.key("index");

@@ -88,11 +88,7 @@ impl<'a> Scan<'a> {
         if !followed {
             match self.dialect {
                 Dialect::LibxlJsonC => out.extend_from_slice(REPLACEMENT.as_bytes()),
-                // yajl_encode.c: a question mark, and the next byte is gone.
-                Dialect::LibxlYajl => {
-                    out.push(b'?');
-                    self.at += usize::from(self.peek() != Some(b'"'));
-                }
+                Dialect::LibxlYajl => out.push(b'?'),
                 Dialect::Contract | Dialect::Lossless => return Err(half(start)),
             }
             return Ok(());
