@@ -82,7 +82,13 @@ async fn started(unit: &str, log: &Path, (program, args): (PathBuf, Vec<OsString
         return Ok(());
     }
     let words = String::from_utf8_lossy(&done.stderr);
-    Err(failed(words.lines().last().map_or_else(|| done.status.to_string(), str::to_owned)))
+    let error = failed(words.lines().last().map_or_else(|| done.status.to_string(), str::to_owned));
+    // systemd-run says only that the unit failed; why is in its journal.
+    Err(if program.ends_with("systemd-run") {
+        error.hint(format!("see journalctl -u {unit}"))
+    } else {
+        error
+    })
 }
 
 /// The program that starts it, and its arguments.
