@@ -5,7 +5,7 @@
 //!            \______ diagnostics, many in one run ______/
 //! ```
 //! A back end sees the [`model`] only, never the syntax tree, and returns [`backend::Files`]; only the caller
-//! (`main.rs`, a `build.rs`) reads and writes the file system. All files given to [`compile`] are one unit: a
+//! (the command, a `build.rs`) reads and writes the file system. All files given to [`compile`] are one unit: a
 //! name may be used in another file than its definition (in profile `contract`, before it too).
 //!
 //! Absent on purpose: imports, expressions, conditions, execution of any kind, and dependencies.

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 fn xenidl(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_xenidl"))
-        .args(args)
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"))
-        .output()
-        .unwrap()
+    Command::new(env!("CARGO_BIN_EXE_xenidl")).args(args).current_dir(compiler_tests()).output().unwrap()
+}
+
+/// The compiler's own inputs and goldens.
+fn compiler_tests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests")
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -25,11 +26,9 @@ fn good_files_are_counted() {
 
 #[test]
 fn errors_go_to_stderr_and_exit_1_for_every_verb() {
-    let expected = std::fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fail/unknown_option.result"),
-    )
-    .unwrap()
-    .replace("--> ", "--> fail/");
+    let expected = std::fs::read_to_string(compiler_tests().join("fail/unknown_option.result"))
+        .unwrap()
+        .replace("--> ", "--> fail/");
     let file = "fail/unknown_option.idl";
     for args in
         [&["check", file][..], &["dump", file], &["build", "--lang", "rust", "--out", "/nonexistent", file]]
@@ -47,7 +46,7 @@ fn build_writes_what_the_golden_holds() {
     assert_eq!(out.status.code(), Some(0));
     let file = folder.join("contract.rs");
     assert_eq!(text(&out.stdout), format!("{}\n", file.display()));
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui/everything.rs.result");
+    let golden = compiler_tests().join("ui/everything.rs.result");
     assert_eq!(std::fs::read_to_string(file).unwrap(), std::fs::read_to_string(golden).unwrap());
 }
 
@@ -56,11 +55,11 @@ fn wrong_use_is_2_and_unreadable_files_are_3() {
     for args in [&[][..], &["check"], &["chek", "x"], &["build", "ui/everything.idl"]] {
         let out = xenidl(args);
         assert_eq!(out.status.code(), Some(2), "{args:?}");
-        assert!(text(&out.stderr).starts_with("usage: "), "{args:?}");
+        assert!(text(&out.stderr).contains("Usage: xenidl"), "{args:?}");
     }
     let out = xenidl(&["build", "--lang", "cobol", "--out", "x", "ui/everything.idl"]);
     assert_eq!(out.status.code(), Some(2));
-    assert_eq!(text(&out.stderr), "xenidl: no back end for `cobol`; there is: rust\n");
+    assert!(text(&out.stderr).starts_with("xenidl: no back end for `cobol`; there is: "));
     let out = xenidl(&["check", "absent.idl"]);
     assert_eq!(out.status.code(), Some(3));
     assert!(text(&out.stderr).starts_with("xenidl: cannot read absent.idl: "));
