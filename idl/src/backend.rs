@@ -1,6 +1,7 @@
 //! Back ends: a model in, files in memory out. A new kind of type breaks every back end at compile time, because
 //! each matches [`Ty`](crate::model::Ty) and [`DeclKind`](crate::model::DeclKind) exhaustively.
 
+pub mod common;
 pub mod rust;
 
 use crate::diag::Diagnostics;

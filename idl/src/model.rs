@@ -72,6 +72,8 @@ pub struct Id(pub usize);
 pub struct Model {
     /// The declarations.
     pub decls: Vec<Decl>,
+    /// The first `namespace(..)` of the files (`xensnap_`): back ends name packages and C's symbols after it.
+    pub namespace: String,
 }
 
 /// A named type.

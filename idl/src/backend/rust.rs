@@ -17,9 +17,10 @@ mod structs;
 mod texts;
 mod types;
 
+use super::common::is_libxls;
 use super::{Backend, Files, header};
 use crate::diag::Diagnostics;
-use crate::model::{Decl, DeclKind, Model, Unknown};
+use crate::model::{Decl, DeclKind, Model};
 use std::fmt::Write as _;
 
 /// The Rust back end.
@@ -76,15 +77,6 @@ impl Backend for Rust {
             files.push(self.libxl_file.clone(), cx.out);
         }
         Ok(files)
-    }
-}
-
-/// Whether a type is C's: its JSON is libxl's.
-fn is_libxls(decl: &Decl) -> bool {
-    match &decl.kind {
-        DeclKind::Struct(s) => s.unknown == Unknown::Ignored,
-        DeclKind::Enum(e) => e.unknown == Unknown::Ignored,
-        DeclKind::Text(_) => false,
     }
 }
 

@@ -284,7 +284,12 @@ impl<'a> Resolver<'a, '_> {
             _ => None,
         };
         match (func, value.map(|v| &v.kind)) {
-            ("namespace", Some(ExprKind::Str(s))) => self.namespace.clone_from(s),
+            ("namespace", Some(ExprKind::Str(s))) => {
+                self.namespace.clone_from(s);
+                if self.model.namespace.is_empty() {
+                    self.model.namespace.clone_from(s);
+                }
+            }
             ("hidden", Some(ExprKind::Bool(b))) => self.hidden = *b,
             _ => {
                 let what = if func == "hidden" { "True or False" } else { "one string" };

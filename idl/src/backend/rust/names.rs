@@ -14,22 +14,7 @@ const KEYWORDS: &[&str] = &[
     "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
-/// `vm_part` to `VmPart`.
-pub(super) fn camel(name: &str) -> String {
-    let mut out = String::new();
-    for word in name.split('_') {
-        let mut chars = word.chars();
-        if let Some(c) = chars.next() {
-            // Two numbers that meet stay apart.
-            if c.is_ascii_digit() && out.ends_with(|c: char| c.is_ascii_digit()) {
-                out.push('_');
-            }
-            out.extend(c.to_uppercase());
-        }
-        out.push_str(chars.as_str());
-    }
-    out
-}
+pub(super) use crate::backend::common::camel;
 
 /// A field's or variable's name.
 pub(super) fn ident(name: &str) -> String {

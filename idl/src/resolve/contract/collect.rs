@@ -113,6 +113,9 @@ impl<'a> Resolver<'a> {
             return;
         };
         text.clone_into(&mut state.namespace);
+        if self.model.namespace.is_empty() && call.func.name == "namespace" {
+            text.clone_into(&mut self.model.namespace);
+        }
     }
 
     fn declaration(
