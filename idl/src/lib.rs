@@ -21,6 +21,7 @@ mod options;
 pub mod parse;
 pub mod pattern;
 mod resolve;
+pub mod sample;
 pub mod size;
 
 pub use backend::{Backend, Files};

@@ -2,14 +2,12 @@
 //! same bytes, the JSON Schema agrees with what the reader takes and refuses, sizes are what the compiler says.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
-mod documents;
-
-use documents::{Documents, Mode};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::sync::LazyLock;
 use xenidl::model::{Decl, DeclKind};
+use xenidl::sample::{Mode, Sampler};
 use xenidl::{Model, Source};
 use xensnap::contract::TYPES;
 use xensnap::wire::{TypeInfo, XENSTORE_MAX};
@@ -46,7 +44,7 @@ fn the_longest_document_is_as_long_as_the_compiler_says() {
         if s.xenstore.is_none() {
             continue;
         }
-        let longest = Documents::new(&MODEL, Mode::Longest, 0).document(decl);
+        let longest = Sampler::new(&MODEL, Mode::Longest, 0).document(decl);
         let max = xenidl::size::decl_max(&MODEL, decl).unwrap();
         assert_eq!(longest.len() as u64, max, "{}: {longest}", decl.name);
         assert!(longest.len() <= XENSTORE_MAX);
@@ -62,10 +60,26 @@ proptest! {
     #[test]
     fn documents_go_there_and_back_in_the_same_bytes(seed: u64) {
         for (decl, info) in types() {
-            let text = Documents::new(&MODEL, Mode::Random, seed).document(decl);
+            let text = Sampler::new(&MODEL, Mode::Random, seed).document(decl);
             match info.recode(&text) {
                 Ok(again) => prop_assert_eq!(again, text, "{}", decl.name),
                 Err(e) => prop_assert!(false, "{}: {e}\n{text}", decl.name),
+            }
+        }
+    }
+
+    /// What is wrong with a document is refused, and the error names the place.
+    #[test]
+    fn wrong_documents_are_refused_with_their_path(seed: u64) {
+        for (decl, info) in types() {
+            let (text, wrong) = Sampler::new(&MODEL, Mode::Random, seed).refused(decl);
+            match info.recode(&text) {
+                Ok(_) => prop_assert!(false, "{}: {wrong:?} is taken: {text}", decl.name),
+                Err(e) => {
+                    let (said, path) = (e.to_string(), wrong.path.clone().unwrap_or_default());
+                    let named = path.is_empty() || said.starts_with(&format!("{path}: "));
+                    prop_assert!(named, "{}: {wrong:?} but {said}\n{text}", decl.name);
+                }
             }
         }
     }
@@ -74,7 +88,7 @@ proptest! {
     #[test]
     fn no_document_is_longer_than_the_compiler_says(seed: u64) {
         for (decl, _) in types() {
-            let text = Documents::new(&MODEL, Mode::Known, seed).document(decl);
+            let text = Sampler::new(&MODEL, Mode::Known, seed).document(decl);
             if let Ok(max) = xenidl::size::decl_max(&MODEL, decl) {
                 prop_assert!(text.len() as u64 <= max, "{}: {} > {max}: {text}", decl.name, text.len());
             }
@@ -104,7 +118,7 @@ impl Checker {
 }
 
 /// Changes one thing somewhere in the document, and says what.
-fn change(docs: &mut Documents<'_>, value: &mut Value) -> String {
+fn change(docs: &mut Sampler<'_>, value: &mut Value) -> String {
     let descend = docs.below(3) > 0;
     match value {
         Value::Object(map) if !map.is_empty() => {
@@ -163,7 +177,7 @@ fn the_json_schema_takes_what_the_reader_takes() {
     for (decl, info) in types() {
         let checker = Checker::new(info);
         for seed in 0..250 {
-            let mut docs = Documents::new(&MODEL, Mode::Random, seed);
+            let mut docs = Sampler::new(&MODEL, Mode::Random, seed);
             let text = docs.document(decl);
             let mut value: Value = serde_json::from_str(&text).unwrap();
             assert!(checker.accepts(&value), "{}: the schema refuses {text}", decl.name);

@@ -26,6 +26,8 @@ pub(crate) enum Verb {
     Build(Build),
     /// Show the model as JSON
     Dump(Files),
+    /// Make random documents of the types
+    Sample(Sample),
     /// List the error codes
     Codes,
     /// Show the constants that are built in for libxl's files
@@ -52,6 +54,31 @@ pub(crate) struct Build {
     /// The folder to write into
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) files: Files,
+}
+
+/// `sample`.
+#[derive(ClapArgs)]
+pub(crate) struct Sample {
+    /// Only this type (may be given more than once)
+    #[arg(long = "type", value_name = "NAME")]
+    pub(crate) types: Vec<String>,
+    /// How many of each type
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) count: u32,
+    /// The same seed gives the same documents
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Documents with one thing wrong, each below a line that says what and where
+    #[arg(long)]
+    pub(crate) refused: bool,
+    /// Nothing that this version of the types does not know
+    #[arg(long)]
+    pub(crate) known: bool,
+    /// A line for each: the type's name, a space, the document without its line ends
+    #[arg(long)]
+    pub(crate) lines: bool,
     #[command(flatten)]
     pub(crate) files: Files,
 }

@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod sample;
 
 use crate::args::{Args, Verb};
 use crate::failure::Failure;
@@ -15,6 +16,7 @@ pub(crate) fn run(args: Args) -> Result<String, Failure> {
         Verb::Check(files) => check::run(&files),
         Verb::Build(build) => build::run(&build),
         Verb::Dump(files) => Ok(dump::dump(&unit::model(&unit::read(&files)?)?)),
+        Verb::Sample(sample) => sample::run(&sample),
         Verb::Codes => Ok(codes()),
         Verb::Prelude => Ok(xenidl::PRELUDE.into()),
     }

@@ -51,6 +51,25 @@ fn build_writes_what_the_golden_holds() {
 }
 
 #[test]
+fn samples_are_the_same_for_a_seed_and_say_what_is_wrong() {
+    let sample = |more: &[&str]| {
+        let out = xenidl(
+            &[&["sample", "--lines", "--type", "everything"], more, &["ui/libxl_everything.idl"]].concat(),
+        );
+        assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+        text(&out.stdout).to_owned()
+    };
+    let three = sample(&["--count", "3", "--seed", "5"]);
+    assert_eq!(three, sample(&["--count", "3", "--seed", "5"]));
+    assert_ne!(three, sample(&["--count", "3", "--seed", "6"]));
+    assert_eq!(three.lines().filter(|l| l.starts_with("everything {")).count(), 3);
+    let wrong = sample(&["--refused", "--seed", "2"]);
+    assert!(wrong.starts_with("# everything: "), "{wrong}");
+    assert_eq!(wrong.lines().count(), 2);
+    assert_eq!(xenidl(&["sample", "--type", "nobody", "ui/everything.idl"]).status.code(), Some(2));
+}
+
+#[test]
 fn wrong_use_is_2_and_unreadable_files_are_3() {
     for args in [&[][..], &["check"], &["chek", "x"], &["build", "ui/everything.idl"]] {
         let out = xenidl(args);
