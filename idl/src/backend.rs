@@ -3,6 +3,7 @@
 
 pub mod common;
 pub mod rust;
+pub mod typescript;
 
 use crate::diag::Diagnostics;
 use crate::model::Model;
@@ -41,7 +42,7 @@ pub trait Backend {
 /// All back ends.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(rust::Rust::default())]
+    vec![Box::new(rust::Rust::default()), Box::new(typescript::TypeScript)]
 }
 
 /// The first line of every generated file, without the comment sign.
