@@ -13,6 +13,7 @@
 
 mod contract;
 mod libxl;
+mod mutate;
 mod node;
 mod text;
 mod wrong;
