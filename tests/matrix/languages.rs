@@ -1,5 +1,6 @@
 //! The languages: their packages and harnesses, made; their answers, asked for.
 
+use crate::judge::flat;
 use crate::root;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -46,12 +47,12 @@ pub(crate) fn languages(folder: &Path, contract: &Model, libxl: &Model) -> Vec<L
     let mut langs = Vec::new();
     for backend in backend::all() {
         let lang = backend.lang();
-        let there = root().join("tests/matrix").join(lang).join("build").is_file();
+        let build = root().join("tests/matrix").join(short(lang)).join("build");
         if NO_CODE.contains(&lang) || !(wanted.is_empty() || wanted.contains(&lang)) {
             continue;
         }
-        if !there {
-            println!("skipped: matrix of {lang}: it has no tests/matrix/{lang}/build");
+        if !build.is_file() {
+            println!("skipped: matrix of {lang}: it has no tests/matrix/{}/build", short(lang));
             continue;
         }
         match make(&folder.join(lang), &*backend, contract, libxl) {
@@ -64,6 +65,11 @@ pub(crate) fn languages(folder: &Path, contract: &Model, libxl: &Model) -> Vec<L
         "Rust, which the others are compared with, is first"
     );
     langs
+}
+
+/// The folder of its harness.
+fn short(lang: &str) -> &str {
+    if lang == "typescript" { "ts" } else { lang }
 }
 
 /// Packages into `contract` and `libxl` below the folder, the harness into `out`.
@@ -85,7 +91,7 @@ fn make(folder: &Path, backend: &dyn Backend, contract: &Model, libxl: &Model) -
     }
     std::fs::create_dir_all(&out).unwrap();
     let began = Instant::now();
-    let built = Command::new(root().join("tests/matrix").join(lang).join("build"))
+    let built = Command::new(root().join("tests/matrix").join(short(lang)).join("build"))
         .args([&out, &ours, &theirs])
         .current_dir(root())
         .env("PATH", path())
@@ -133,13 +139,20 @@ impl Language {
                     }
                 }
             });
-            BufReader::new(stdout).split(b'\n').map(|line| answer(&line.unwrap())).collect()
+            let said = BufReader::new(stdout).split(b'\n').map(|line| answer(&line.unwrap()));
+            said.zip(lines).map(|(answer, line)| flat_answer(answer, line)).collect()
         });
         let status = child.wait().unwrap();
-        answers.truncate(lines.len());
         let missing = Answer::None(format!("no answer; the harness ended with {status}"));
         answers.resize(lines.len(), missing);
         answers
+    }
+}
+
+fn flat_answer(answer: Answer, line: &str) -> Answer {
+    match answer {
+        Answer::Ok(text) => Answer::Ok(flat(line, &text)),
+        other => other,
     }
 }
 

@@ -93,10 +93,8 @@ fn lines(unit: &Unit, corners: &[String]) -> Lines {
     let types = unit.types();
     let count = number("XENSNAP_MATRIX_COUNT", (2000 / types.len() as u64).max(20));
     let mut sampler = Sampler::new(&unit.model, Mode::Random, number("XENSNAP_MATRIX_SEED", 1));
-    let line = |decl: &Decl, text: &str| {
-        let text = text.trim_end_matches('\n').replace('\n', "");
-        format!("{} {} {text}", unit.name, decl.raw_name())
-    };
+    let line =
+        |decl: &Decl, text: &str| format!("{} {} {}", unit.name, decl.raw_name(), text.replace('\n', ""));
     let mut lines = Lines { good: Vec::new(), wrong: Vec::new(), changed: corners.to_vec() };
     for _ in 0..count {
         for decl in &types {
