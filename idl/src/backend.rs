@@ -2,6 +2,7 @@
 //! each matches [`Ty`](crate::model::Ty) and [`DeclKind`](crate::model::DeclKind) exhaustively.
 
 pub mod common;
+pub mod ocaml;
 pub mod rust;
 pub mod typescript;
 
@@ -42,7 +43,7 @@ pub trait Backend {
 /// All back ends.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(rust::Rust::default()), Box::new(typescript::TypeScript)]
+    vec![Box::new(rust::Rust::default()), Box::new(ocaml::Ocaml), Box::new(typescript::TypeScript)]
 }
 
 /// The first line of every generated file, without the comment sign.

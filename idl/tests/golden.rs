@@ -77,6 +77,16 @@ fn good_inputs_make_the_same_model_and_code() {
         for (_, text) in files.iter() {
             golden(&path, "rs.result", text, &mut wrong);
         }
+        // Of a package: what depends on the model.
+        let files =
+            backend::ocaml::Ocaml.generate(&model).unwrap_or_else(|d| panic!("{}", d.render(sources)));
+        for (name, text) in files.iter() {
+            match name {
+                "src/types.mli" => golden(&path, "mli.result", text, &mut wrong),
+                "src/types.ml" => golden(&path, "ml.result", text, &mut wrong),
+                _ => {}
+            }
+        }
     }
     finish(&wrong);
 }

@@ -1,0 +1,43 @@
+(* The harness of the matrix: each line [UNIT TYPE JSON] of stdin is answered by [ok JSON] (read into the typed value,
+   written again) or [no MESSAGE]. The packages are what `build` calls [Contract_unit] and [Libxl_unit]. *)
+
+(* libxl's layout has line ends and what indents the next line, all of them between tokens. *)
+let one_line text =
+  match String.split_on_char '\n' text with
+  | [] -> ""
+  | first :: rest ->
+      let unindented line =
+        let rec spaces i = if i < String.length line && line.[i] = ' ' then spaces (i + 1) else i in
+        let n = spaces 0 in
+        String.sub line n (String.length line - n)
+      in
+      String.concat "" (first :: List.map unindented rest)
+
+let answer line =
+  match String.split_on_char ' ' line with
+  | kind :: name :: json -> (
+      let json = String.concat " " json in
+      let recoded =
+        match kind with
+        | "contract" ->
+            let error_to_string = Contract_unit.Json.error_to_string in
+            let recode any = Result.map_error error_to_string (Contract_unit.Codec.recode any json) in
+            Option.map recode (Contract_unit.find name)
+        | "libxl" ->
+            let error_to_string = Libxl_unit.Json.error_to_string in
+            let recode any = Result.map_error error_to_string (Libxl_unit.Codec.recode any json) in
+            Option.map recode (Libxl_unit.find name)
+        | _ -> None
+      in
+      match recoded with
+      | Some (Ok text) -> "ok " ^ one_line text
+      | Some (Error why) -> "no " ^ String.concat " " (String.split_on_char '\n' why)
+      | None -> failwith ("no type " ^ kind ^ " " ^ name))
+  | _ -> failwith ("not UNIT TYPE JSON: " ^ line)
+
+let () =
+  try
+    while true do
+      print_endline (answer (input_line stdin))
+    done
+  with End_of_file -> ()
