@@ -1,17 +1,8 @@
 (* The harness of the matrix: each line [UNIT TYPE JSON] of stdin is answered by [ok JSON] (read into the typed value,
    written again) or [no MESSAGE]. The packages are what `build` calls [Contract_unit] and [Libxl_unit]. *)
 
-(* libxl's layout has line ends and what indents the next line, all of them between tokens. *)
-let one_line text =
-  match String.split_on_char '\n' text with
-  | [] -> ""
-  | first :: rest ->
-      let unindented line =
-        let rec spaces i = if i < String.length line && line.[i] = ' ' then spaces (i + 1) else i in
-        let n = spaces 0 in
-        String.sub line n (String.length line - n)
-      in
-      String.concat "" (first :: List.map unindented rest)
+(* libxl's layout has line ends, all of them between tokens. *)
+let one_line text = String.concat "" (String.split_on_char '\n' text)
 
 let answer line =
   match String.split_on_char ' ' line with
@@ -32,7 +23,7 @@ let answer line =
       match recoded with
       | Some (Ok text) -> "ok " ^ one_line text
       | Some (Error why) -> "no " ^ String.concat " " (String.split_on_char '\n' why)
-      | None -> failwith ("no type " ^ kind ^ " " ^ name))
+      | None -> "no unknown type")
   | _ -> failwith ("not UNIT TYPE JSON: " ^ line)
 
 let () =
