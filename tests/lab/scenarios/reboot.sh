@@ -33,7 +33,9 @@ revert='step.verify.after end_domain.ended disks_apply.asked disks_apply.answere
 points=()
 for point in $create; do points+=("create|$point"); done
 for point in $revert; do points+=("revert|$point"); done
-if [ -n "${ROUNDS:-}" ]; then # so many of them, spread over all
+if [[ ${ROUNDS:-} == *-* ]]; then # a part of them: 1-6, 12-18
+  points=("${points[@]:${ROUNDS%-*}-1:${ROUNDS#*-}-${ROUNDS%-*}+1}")
+elif [ -n "${ROUNDS:-}" ]; then # so many of them, spread over all
   few=()
   for i in $(seq 0 $((ROUNDS - 1))); do few+=("${points[i * ${#points[@]} / ROUNDS]}"); done
   points=("${few[@]}")
