@@ -68,7 +68,7 @@ does 'snapshot' vm-snapshot-create g --name one
 shut() { case $(flags g) in *s*) return 0 ;; esac; return 1; }
 setsid xl save g /root/other.save >/dev/null 2>&1 &
 soon 60 shut || failed 'it is suspended'
-pkill -9 -f '^xl save'
+pkill -9 -f '(^|/)xl save' # Debian's xl is a script that becomes /usr/lib/xen-4.17/bin/xl
 pkill -9 -f libxl-save-helper
 sleep 1
 remember g

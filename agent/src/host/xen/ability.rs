@@ -13,6 +13,22 @@ use crate::libxl::protocol::{Request, RunState as XenState, Status};
 
 /// A device that is in use (`XenbusStateConnected` in Xen's public/io/xenbus.h).
 const CONNECTED: &str = "4";
+
+/// Why its memory cannot be saved, if so; `up` when the guest drives one of its disks. Of one that has ended, or is about to, this says nothing: no snapshot of it
+/// can be taken at all, which the plan says, and its devices are closed for that reason.
+fn cannot(passthrough: bool, state: XenState, up: bool) -> Option<&'static str> {
+    match state {
+        _ if passthrough => Some("it has devices of the host (PCI passthrough), which libxl cannot save"),
+        XenState::Paused => {
+            Some("it is paused, and Xen's toolstack saves no paused guest: let it go on first (xl unpause)")
+        }
+        XenState::Running if !up => Some(
+            "none of its devices is connected: its kernel may still be booting, or hang, and would not answer a suspend",
+        ),
+        _ => None,
+    }
+}
+
 impl<N: Nodes> XenDriver<N> {
     /// How its memory can be saved.
     pub(super) async fn ability(&self, instance: &Instance, config: &Config) -> Result<MemoryAbility> {
@@ -23,19 +39,8 @@ impl<N: Nodes> XenDriver<N> {
         };
         let info = self.info().await;
         let writer = self.reader().await.unwrap_or_else(|| "Xen".into());
-        let answers = read.guest == Guest::Hvm || self.drives(instance.domid).await?;
-        let cannot = if read.passthrough {
-            Some("it has devices of the host (PCI passthrough), which libxl cannot save".to_owned())
-        } else if status.paused && status.state != XenState::Suspended {
-            Some(
-                "it is paused, and Xen's toolstack saves no paused guest: let it go on first (xl unpause)"
-                    .to_owned(),
-            )
-        } else if !answers {
-            Some("none of its devices is connected: its kernel may still be booting, or hang, and would not answer a suspend".to_owned())
-        } else {
-            None
-        };
+        let up = read.guest == Guest::Hvm || self.drives(instance.domid).await?;
+        let cannot = cannot(read.passthrough, status.state, up).map(str::to_owned);
         let logs = match (&info, read.guest) {
             (Ok(i), Guest::Pv) if !i.shadow => {
                 Err("Xen can log a PV guest's changes only with shadow paging (virt_caps), which this host has not".to_owned())
@@ -90,5 +95,22 @@ impl<N: Nodes> XenDriver<N> {
                     .hint("see what was done to it, then ask again"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_that_has_ended_is_not_taken_for_one_that_boots() {
+        let told = |state, up| cannot(false, state, up).unwrap_or_default();
+        assert!(told(XenState::Running, false).contains("still be booting"));
+        assert!(told(XenState::Paused, true).contains("paused"));
+        assert_eq!(told(XenState::Running, true), "");
+        for state in [XenState::PoweredOff, XenState::Crashed, XenState::Rebooting, XenState::Suspended] {
+            assert_eq!(told(state, false), "", "{state:?}: the plan names it");
+        }
+        assert!(cannot(true, XenState::Running, true).unwrap().contains("passthrough"));
     }
 }
