@@ -15,6 +15,7 @@ pub mod backend;
 pub mod diag;
 mod directions;
 pub mod dump;
+pub mod fmt;
 pub mod lex;
 pub mod model;
 mod options;
