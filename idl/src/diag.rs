@@ -171,6 +171,11 @@ impl Diagnostics {
         Err(self)
     }
 
+    /// Drops those of one rule.
+    pub(crate) fn forgive(&mut self, code: Code) {
+        self.list.retain(|d| d.code != code);
+    }
+
     /// Drops what only follows from a malformed line: of those that begin on one line, only the first that is
     /// about its form, when there is one.
     pub fn settle(&mut self, sources: &[Source]) {
@@ -230,6 +235,14 @@ impl Diagnostic {
             None => None,
         };
         self
+    }
+
+    /// As text for people.
+    #[must_use]
+    pub fn show(&self, sources: &[Source]) -> String {
+        let mut out = String::new();
+        self.render(sources, &mut out);
+        out
     }
 
     fn render(&self, sources: &[Source], out: &mut String) {

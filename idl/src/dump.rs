@@ -1,84 +1,83 @@
 //! The model as JSON, for people and for tests of the compiler.
 
-use crate::model::{COption, DeclKind, Field, Model, Presence, Ty, Unknown, Value};
+use crate::model::{COption, Decl, DeclKind, Field, Model, Presence, Ty, Unknown, Value};
 use crate::size::decl_max;
 use std::fmt::Write as _;
 
 /// The whole model, one declaration a line.
 #[must_use]
 pub fn dump(model: &Model) -> String {
-    let decls: Vec<String> = model
-        .decls
-        .iter()
-        .map(|decl| {
-            let mut o = Object::default();
-            o.str("name", &decl.name);
-            if decl.hidden {
-                o.raw("hidden", "true");
-            }
-            if decl.anonymous {
-                o.raw("anonymous", "true");
-            }
-            match &decl.kind {
-                DeclKind::Struct(s) => {
-                    o.str("kind", "struct");
-                    o.str("dir", s.dir.as_str());
-                    if let Some(b) = &s.xenstore {
-                        o.str("xenstore", &b.path);
-                        o.str("access", &b.access);
-                    }
-                    if s.unknown != Unknown::Ignored
-                        && let Ok(max) = decl_max(model, decl)
-                    {
-                        o.raw("size_max", &max.to_string());
-                    }
-                    let fields: Vec<String> = s.fields.iter().map(|f| field(model, f)).collect();
-                    o.raw("fields", &list(&fields));
-                }
-                DeclKind::Enum(e) => {
-                    o.str("kind", "enum");
-                    o.str("dir", e.dir.as_str());
-                    if !e.c_prefix.is_empty() {
-                        o.str("c_prefix", &e.c_prefix);
-                    }
-                    o.number("initial", e.initial);
-                    let values: Vec<String> = e
-                        .values
-                        .iter()
-                        .map(|v| {
-                            let mut o = Object::default();
-                            o.str("name", &v.name);
-                            o.raw("number", &v.number.to_string());
-                            o.doc(&v.doc);
-                            o.end()
-                        })
-                        .collect();
-                    o.raw("values", &list(&values));
-                }
-                DeclKind::Text(t) => {
-                    o.str("kind", "string");
-                    o.str("pattern", &t.pattern.text);
-                    o.number("min", t.min);
-                    o.number("max", t.max);
-                    o.number("json_max", t.pattern.json_max(t.max));
-                }
-            }
-            for (name, value) in &decl.c_options {
-                match value {
-                    COption::None => o.raw(name, "null"),
-                    COption::Bool(b) => o.raw(name, &b.to_string()),
-                    COption::Text(text) => o.str(name, text),
-                }
-            }
-            o.number("since", decl.since);
-            if let Some(d) = &decl.deprecated {
-                o.str("deprecated", d);
-            }
-            o.doc(&decl.doc);
-            o.end()
-        })
-        .collect();
+    let decls: Vec<String> = model.decls.iter().map(|d| decl(model, d)).collect();
     format!("[\n{}\n]\n", decls.join(",\n"))
+}
+
+/// One declaration.
+pub(crate) fn decl(model: &Model, decl: &Decl) -> String {
+    let mut o = Object::default();
+    o.str("name", &decl.name);
+    if decl.hidden {
+        o.raw("hidden", "true");
+    }
+    if decl.anonymous {
+        o.raw("anonymous", "true");
+    }
+    match &decl.kind {
+        DeclKind::Struct(s) => {
+            o.str("kind", "struct");
+            o.str("dir", s.dir.as_str());
+            if let Some(b) = &s.xenstore {
+                o.str("xenstore", &b.path);
+                o.str("access", &b.access);
+            }
+            if s.unknown != Unknown::Ignored
+                && let Ok(max) = decl_max(model, decl)
+            {
+                o.raw("size_max", &max.to_string());
+            }
+            let fields: Vec<String> = s.fields.iter().map(|f| field(model, f)).collect();
+            o.raw("fields", &list(&fields));
+        }
+        DeclKind::Enum(e) => {
+            o.str("kind", "enum");
+            o.str("dir", e.dir.as_str());
+            if !e.c_prefix.is_empty() {
+                o.str("c_prefix", &e.c_prefix);
+            }
+            o.number("initial", e.initial);
+            let values: Vec<String> = e
+                .values
+                .iter()
+                .map(|v| {
+                    let mut o = Object::default();
+                    o.str("name", &v.name);
+                    o.raw("number", &v.number.to_string());
+                    o.doc(&v.doc);
+                    o.end()
+                })
+                .collect();
+            o.raw("values", &list(&values));
+        }
+        DeclKind::Text(t) => {
+            o.str("kind", "string");
+            o.str("pattern", &t.pattern.text);
+            o.number("min", t.min);
+            o.number("max", t.max);
+            o.number("json_max", t.pattern.json_max(t.max));
+        }
+    }
+    for (name, value) in &decl.c_options {
+        match value {
+            COption::None => o.raw(name, "null"),
+            COption::Bool(b) => o.raw(name, &b.to_string()),
+            COption::Text(text) => o.str(name, text),
+        }
+    }
+    o.number("since", decl.since);
+    if let Some(d) = &decl.deprecated {
+        o.str("deprecated", d);
+    }
+    o.doc(&decl.doc);
+    o.end()
 }
 
 fn field(model: &Model, field: &Field) -> String {

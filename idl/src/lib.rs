@@ -15,8 +15,10 @@ pub mod backend;
 pub mod diag;
 mod directions;
 pub mod dump;
+pub mod evolve;
 pub mod fmt;
 pub mod lex;
+pub mod lock;
 pub mod model;
 mod options;
 pub mod parse;
@@ -35,10 +37,25 @@ pub use resolve::PRELUDE;
 /// # Errors
 /// Everything that is wrong with them, as far as it can be told in one run, in order of place.
 pub fn compile(sources: &[Source]) -> Result<Model, Diagnostics> {
+    let (model, diags) = resolved(sources);
+    diags.finish().map(|()| model)
+}
+
+/// The same for what was documented elsewhere, or before: a lock, an older version.
+///
+/// # Errors
+/// As [`compile`], but that something has no documentation.
+pub fn compile_undocumented(sources: &[Source]) -> Result<Model, Diagnostics> {
+    let (model, mut diags) = resolved(sources);
+    diags.forgive(Code::Undocumented);
+    diags.finish().map(|()| model)
+}
+
+fn resolved(sources: &[Source]) -> (Model, Diagnostics) {
     let mut diags = Diagnostics::default();
     let files: Vec<ast::File> =
         sources.iter().enumerate().map(|(i, s)| parse::parse(i, s, &mut diags)).collect();
     let model = resolve::resolve(sources, &files, &mut diags);
     diags.settle(sources);
-    diags.finish().map(|()| model)
+    (model, diags)
 }

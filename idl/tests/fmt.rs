@@ -1,6 +1,11 @@
 //! The layout: goldens (`fmt/*.idl`, `BLESS=1` rewrites the results), and what holds for every text: formatting twice is
 //! formatting once, no token and no comment changes, the model stays.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test; it starts the shared renderer")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test; it starts the shared renderer"
+)]
 
 use std::fs;
 use std::io::Write as _;

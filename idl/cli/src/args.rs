@@ -1,6 +1,6 @@
 //! The flags, declared.
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Compiler of libxl's interface definition language.
@@ -9,21 +9,40 @@ use std::path::PathBuf;
     name = "xenidl",
     version,
     arg_required_else_help = true,
-    after_help = "exit codes: 0 fine, 1 the files have errors, 2 wrong use, 3 a file cannot be read or written"
+    after_help = "exit codes: 0 fine, 1 the files have errors (lint: findings; fmt, lock --check: not as they should be), 2 wrong use, \
+                  3 a file cannot be read or written, 4 breaking changes"
 )]
 pub(crate) struct Args {
+    /// How findings are written
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub(crate) format: Format,
     /// What to do.
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
 
+/// How findings are written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// One JSON document, on stdout
+    Json,
+    /// GitHub's workflow commands, on stdout
+    Github,
+}
+
 /// What to do.
 #[derive(Subcommand)]
 pub(crate) enum Verb {
-    /// Check the files as one unit
-    Check(Files),
+    /// Check the files as one unit, and with --against what changed since
+    Check(Check),
     /// Generate code
     Build(Build),
+    /// Bring files into the one layout
+    Fmt(Fmt),
+    /// Write the interface as it is agreed upon now
+    Lock(Lock),
     /// Show the model as JSON
     Dump(Files),
     /// Make random documents of the types
@@ -35,7 +54,7 @@ pub(crate) enum Verb {
 }
 
 /// The files of a unit.
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Clone)]
 pub(crate) struct Files {
     /// The files, which are one unit
     #[arg(required = true, value_name = "FILE")]
@@ -43,6 +62,24 @@ pub(crate) struct Files {
     /// A file of constants for `init_val`, read before the others (may be given more than once)
     #[arg(long, value_name = "FILE")]
     pub(crate) prelude: Vec<String>,
+}
+
+/// `check`.
+#[derive(ClapArgs)]
+pub(crate) struct Check {
+    /// What to compare with: a git revision of the same files, or other files, a folder of them, a schema.lock (files: may be
+    /// given more than once)
+    #[arg(long, value_name = "REV|FILE")]
+    pub(crate) against: Vec<String>,
+    /// What may not break, where not everything counts: json (json-read, json-write), xenstore, source (rust, python, go,
+    /// ocaml, c, ts)
+    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "against")]
+    pub(crate) surface: Vec<String>,
+    /// Show breaking changes only
+    #[arg(long, requires = "against")]
+    pub(crate) brief: bool,
+    #[command(flatten)]
+    pub(crate) files: Files,
 }
 
 /// `build`.
@@ -79,6 +116,30 @@ pub(crate) struct Sample {
     /// A line for each: the type's name, a space, the document without its line ends
     #[arg(long)]
     pub(crate) lines: bool,
+    #[command(flatten)]
+    pub(crate) files: Files,
+}
+
+/// `fmt`.
+#[derive(ClapArgs)]
+pub(crate) struct Fmt {
+    /// Write nothing; name the files that are laid out otherwise
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// The files; `-`: from stdin to stdout
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<String>,
+}
+
+/// `lock`.
+#[derive(ClapArgs)]
+pub(crate) struct Lock {
+    /// Write nothing; tell what changed since it was written
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// The lock; left out: schema.lock beside the first file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) files: Files,
 }

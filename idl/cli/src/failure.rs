@@ -1,13 +1,30 @@
-//! How a run fails: what it says, and with which exit code it ends.
+//! How a run ends: with text and an exit code, or with a failure.
 
+use crate::found::Found;
 use std::path::PathBuf;
+
+/// What a verb has to say.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// For stdout.
+    pub(crate) text: String,
+    /// The exit code.
+    pub(crate) code: u8,
+}
+
+impl Outcome {
+    /// All is fine.
+    pub(crate) fn fine(text: impl Into<String>) -> Self {
+        Self { text: text.into(), code: 0 }
+    }
+}
 
 /// Why a verb ended without its work done.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The files have errors: what the compiler says of them, as it is to be shown.
-    #[error("{0}")]
-    Errors(String),
+    /// The files have errors.
+    #[error("{}", crate::found::text(.0))]
+    Found(Vec<Found>),
     /// Wrong use, beyond what the flags' own check sees.
     #[error("xenidl: {0}\n")]
     Usage(String),
@@ -17,20 +34,18 @@ pub(crate) enum Failure {
     /// A file cannot be written.
     #[error("xenidl: cannot write {}: {source}\n", path.display())]
     Write { path: PathBuf, source: std::io::Error },
+    /// Git cannot be started.
+    #[error("xenidl: cannot start git, which `--against` a revision needs: {0}\n")]
+    Git(std::io::Error),
 }
 
 impl Failure {
-    /// What goes to stderr.
-    pub(crate) fn said(&self) -> String {
-        self.to_string()
-    }
-
     /// The exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Failure::Errors(_) => 1,
+            Failure::Found(_) => 1,
             Failure::Usage(_) => 2,
-            Failure::Read { .. } | Failure::Write { .. } => 3,
+            Failure::Read { .. } | Failure::Write { .. } | Failure::Git(_) => 3,
         }
     }
 }

@@ -1,30 +1,34 @@
 //! `xenidl`: the command around the compiler. All knowledge of the language is the library's; here is what touches the
-//! world: arguments, files, output.
+//! world: arguments, files, git, the editor, output.
 //!
 //! ```text
-//! args (clap) -> unit (read the files) -> verb/* (one file a verb, calls the library) -> stdout, exit code
-//!                                   \________ failure: what to say on stderr, exit code ________/
+//! args (clap) -> unit (read the files) -> verb/* (one file a verb, calls the library) -> Outcome -> stdout, exit code
+//!                                   \________ Failure ______________________/-> stderr, or stdout for machines
 //! ```
 
 mod args;
 mod failure;
+mod found;
+mod git;
 mod unit;
 mod verb;
 
+use args::Format;
 use clap::Parser as _;
+use failure::Failure;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match verb::run(args::Args::parse()) {
-        Ok(text) => {
-            // A reader that has gone (`xenidl dump | head`) is no failure.
-            drop(std::io::stdout().write_all(text.as_bytes()));
-            ExitCode::SUCCESS
-        }
-        Err(failure) => {
-            drop(std::io::stderr().write_all(failure.said().as_bytes()));
-            ExitCode::from(failure.exit_code())
-        }
-    }
+    let args = args::Args::parse();
+    let format = args.format;
+    let (code, text, machine) = match verb::run(args) {
+        Ok(outcome) => (outcome.code, outcome.text, true),
+        Err(Failure::Found(found)) if format != Format::Text => (1, found::show(&found, format), true),
+        Err(failure) => (failure.exit_code(), failure.to_string(), false),
+    };
+    // A reader that has gone (`xenidl dump | head`) is no failure.
+    let text = text.as_bytes();
+    drop(if machine { std::io::stdout().write_all(text) } else { std::io::stderr().write_all(text) });
+    ExitCode::from(code)
 }

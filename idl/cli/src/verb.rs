@@ -2,23 +2,27 @@
 
 mod build;
 mod check;
+mod fmt;
+mod lock;
 mod sample;
 
 use crate::args::{Args, Verb};
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::unit;
 use std::fmt::Write as _;
 use xenidl::dump;
 
 /// Does what the arguments ask.
-pub(crate) fn run(args: Args) -> Result<String, Failure> {
+pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
     match args.verb {
-        Verb::Check(files) => check::run(&files),
-        Verb::Build(build) => build::run(&build),
-        Verb::Dump(files) => Ok(dump::dump(&unit::model(&unit::read(&files)?)?)),
-        Verb::Sample(sample) => sample::run(&sample),
-        Verb::Codes => Ok(codes()),
-        Verb::Prelude => Ok(xenidl::PRELUDE.into()),
+        Verb::Check(check) => check::run(&check, args.format),
+        Verb::Build(build) => build::run(&build).map(Outcome::fine),
+        Verb::Fmt(fmt) => fmt::run(&fmt),
+        Verb::Lock(lock) => lock::run(&lock),
+        Verb::Dump(files) => Ok(Outcome::fine(dump::dump(&unit::model(&unit::read(&files)?)?))),
+        Verb::Sample(sample) => sample::run(&sample).map(Outcome::fine),
+        Verb::Codes => Ok(Outcome::fine(codes())),
+        Verb::Prelude => Ok(Outcome::fine(xenidl::PRELUDE)),
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &Build) -> Result<String, Failure> {
     };
     let sources = unit::read(&args.files)?;
     let model = unit::model(&sources)?;
-    let generated = backend.generate(&model).map_err(|d| Failure::Errors(d.render(&sources)))?;
+    let generated = backend.generate(&model).map_err(|d| unit::errors(&d, &sources))?;
     let mut said = String::new();
     for (name, text) in generated.iter() {
         let path = args.out.join(name);
