@@ -50,7 +50,20 @@ echo "a domain is started by hand in a revert: $how; xl create said: $(head -1 /
 is 'one domain of that name is there' "$(xl list | awk '$1 == "g"' | wc -l)" 1
 case $how in done*) check 'revert done: it answers' up g && is 'revert done: it is the snapshot' "$(marks g)" 'base base base' ;; esac
 [ -z "$(pauses)" ] && ok 'no pause is left' || failed "pauses left: $(pauses)"
+hint=$(xensnap operation show "$id" --json | jq -r '.error.hint // ""')
 destroy g
+undo=$(tags "$G/g-a.qcow2" | grep '^xensnap-undo-')
+# Past the point of no return: what cannot go forward keeps the state before, and says under which tags. Else nothing is kept in the end.
+if [ -n "$undo" ] && [ "${how#failed}" != "$how" ]; then
+  for disk in a b; do
+    grep -qF "$undo in $G/g-$disk.qcow2" <<<"$hint" && ok "the error names disk $disk's undo tag" || failed "disk $disk's undo tag is not named: $hint"
+    check "disk $disk is put back to it by hand" qemu-img snapshot -a "$undo" "$G/g-$disk.qcow2"
+  done
+  boot g || failed 'it boots'
+  is 'the state before is whole' "$(marks g)" ' later later'
+  destroy g
+  for disk in a b; do check "disk $disk's undo tag is deleted by hand" qemu-img snapshot -d "$undo" "$G/g-$disk.qcow2"; done
+fi
 does 'the next revert works' vm-snapshot-revert g base
 check 'it answers' up g
 is 'it is the snapshot' "$(marks g)" 'base base base'

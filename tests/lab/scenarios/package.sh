@@ -1,5 +1,5 @@
 #!/bin/bash
-# package: restarted, killed, hung, upgraded, removed, purged and installed again: guests run on, data is as it was. At shutdown the agent ends before the guests.
+# package: installed beside a running guest, restarted, killed, hung, upgraded, removed, purged and installed again: guests run on, data is as it was. At shutdown the agent ends before the guests.
 # where: dom0
 # kinds: pv
 . ./lib.sh
@@ -16,7 +16,14 @@ data() {
 upgraded() {
   rm -rf /tmp/upgrade && dpkg-deb -R "$1" /tmp/upgrade && sed -i 's/^Version: .*/&+upgrade/' /tmp/upgrade/DEBIAN/control && dpkg-deb --root-owner-group -Znone -b /tmp/upgrade /tmp/upgrade.deb
 }
+# The first installation is beside a guest that runs already.
+check 'removed, with all data, before any guest' dpkg -P xensnap
+rm -rf $store /var/lib/xensnap
 new_guest g "$1" || finish
+old=$(domid g)
+check 'first installation' install_package
+check 'installed: the guest counts on' counts_on g
+is 'installed: it is still that domain' "$(domid g)" "$old"
 check 'the agent is ready, and systemd knows it' [ "$(systemctl show -P StatusText xensnapd)" = serving ]
 check 'the package brings xensnap-libxl, and it finds a libxl' /usr/libexec/xensnap/xensnap-libxl info
 does 'a snapshot from within the sandbox' vm-snapshot-create g --name one
@@ -55,6 +62,7 @@ xensnap domain list >/dev/null
 check 'the guest counts on without an agent' counts_on g
 systemctl start xensnapd
 check 'started again' soon 60 agent_up
+was=$(domid g)
 check 'remove' dpkg -r xensnap
 check 'removed: the agent is gone' eval '! pgrep -x xensnapd'
 check 'removed: the guest counts on' counts_on g
@@ -64,6 +72,8 @@ check 'purge says where the data is' grep -q 'kept: the records and memory image
 check 'purged: the memory image is there' test -s "$(find $store -name '*.save' | head -1)"
 check 'purged: the mark is there' test -s /var/lib/xensnap/installed
 check 'purged: the tag is in the image' test -n "$(tags $G/g-a.qcow2)"
+is 'purged: the guest is still that domain' "$(domid g)" "$was"
+check 'purged: the guest counts on' counts_on g
 check 'installed again' install_package
 data >/tmp/after
 check 'installed again: data is as it was' diff /tmp/before /tmp/after
