@@ -8,7 +8,7 @@ case $kind in pv) needed=shadow ;; *) needed=hap ;; esac
 new_guest g "$kind" || finish
 guestcmd g "load on" >/dev/null
 mark g base
-if ! xl info virt_caps | grep -qw $needed; then
+if ! xl info virt_caps | grep -w $needed >/dev/null; then
   was="$(domid g) $(paused g && echo paused)"
   refused "live without $needed" 18 "$needed" vm-snapshot-create g --name no --memory live
   is 'it was not touched' "$(domid g) $(paused g && echo paused)" "$was"

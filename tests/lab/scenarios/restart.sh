@@ -1,7 +1,7 @@
 #!/bin/bash
 # restart: the agent restarted by systemd, and killed, while memory is saved, while a revert goes on and after it: guest and disks live.
 # where: dom0
-# kinds: pv hvm
+# kinds: pv pvh hvm
 . ./lib.sh
 new_guest g "$1" || finish
 guestcmd g "load on" >/dev/null
