@@ -3,6 +3,7 @@
 
 pub mod common;
 pub mod ocaml;
+pub mod python;
 pub mod rust;
 pub mod typescript;
 
@@ -43,7 +44,12 @@ pub trait Backend {
 /// All back ends.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(rust::Rust::default()), Box::new(ocaml::Ocaml), Box::new(typescript::TypeScript)]
+    vec![
+        Box::new(rust::Rust::default()),
+        Box::new(ocaml::Ocaml),
+        Box::new(typescript::TypeScript),
+        Box::new(python::Python),
+    ]
 }
 
 /// The first line of every generated file, without the comment sign.

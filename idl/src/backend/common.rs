@@ -1,7 +1,7 @@
 //! What several back ends need of a model: the package's name, which types are libxl's, an order in which every type
 //! stands after those that it holds, names in other cases.
 
-use crate::model::{Decl, DeclKind, Id, Model, Ty, Unknown};
+use crate::model::{Binding, Decl, DeclKind, Field, Id, Model, Presence, Ty, Unknown, Value};
 
 /// The package's name: that of the first namespace (`xensnap_`: `xensnap`).
 #[must_use]
@@ -79,4 +79,70 @@ pub fn camel(name: &str) -> String {
         out.push_str(chars.as_str());
     }
     out
+}
+
+/// Documentation as lines of at most so many characters, where words allow it: paragraphs are filled anew, empty lines and
+/// lists stay.
+#[must_use]
+pub fn wrap(doc: &str, width: usize) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let mut filling = false;
+    for line in doc.lines() {
+        let words = line.trim();
+        if words.is_empty() {
+            out.push(String::new());
+            filling = false;
+            continue;
+        }
+        if words.starts_with("- ") || line.starts_with("    ") {
+            filling = false;
+        }
+        for word in words.split_whitespace() {
+            match out.last_mut() {
+                Some(last) if filling && last.chars().count() + 1 + word.chars().count() <= width => {
+                    last.push(' ');
+                    last.push_str(word);
+                }
+                _ => out.push(word.to_owned()),
+            }
+            filling = true;
+        }
+    }
+    out
+}
+
+/// What a field's documentation says of its default, limits and life, one sentence each.
+#[must_use]
+pub fn limits(field: &Field) -> String {
+    let mut said = Vec::new();
+    let limits = &field.limits;
+    match &field.presence {
+        Presence::Default(Value::Bool(b)) => said.push(format!("Default: {b}.")),
+        Presence::Default(Value::Int(i)) => said.push(format!("Default: {i}.")),
+        Presence::Default(Value::Str(s) | Value::Enum(s)) => said.push(format!("Default: `{s}`.")),
+        Presence::Required | Presence::Optional | Presence::Initial(_) => {}
+    }
+    if let Some((a, b)) = limits.range {
+        let unit = if field.ty == Ty::Duration { " nanoseconds" } else { "" };
+        said.push(if a == b { format!("Always {a}{unit}.") } else { format!("From {a} to {b}{unit}.") });
+    }
+    let unit = if matches!(field.ty, Ty::Array { .. }) { "elements" } else { "bytes" };
+    match (limits.min, limits.max) {
+        (Some(min), Some(max)) => said.push(format!("From {min} to {max} {unit}.")),
+        (None, Some(max)) => said.push(format!("At most {max} {unit}.")),
+        (Some(min), None) => said.push(format!("At least {min} {unit}.")),
+        (None, None) => {}
+    }
+    if let Some(p) = &limits.pattern {
+        said.push(format!("Matches `{}`.", p.text.escape_debug()));
+    }
+    said.extend(field.since.map(|v| format!("Since contract {v}.")));
+    said.join(" ")
+}
+
+/// The folder of the xenstore paths of a binding, when only their last part varies.
+#[must_use]
+pub fn xenstore_folder(binding: &Binding) -> Option<&str> {
+    let (folder, last) = binding.path.rsplit_once('/')?;
+    (last.starts_with('$') && binding.params.len() == 1).then_some(folder)
 }
