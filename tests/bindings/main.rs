@@ -22,6 +22,7 @@ use std::process::{Command, Stdio};
 use rig::dom0::Dom0;
 use rig::guest::GuestSpec;
 use rig::xenstored::Kind;
+use tempfile::TempDir;
 use xenidl::{Source, backend};
 
 /// What `talk NAME` prints.
@@ -65,27 +66,27 @@ fn package(lang: &str, folder: &Path) {
     }
 }
 
-/// The program's command line; `None` where the language's tools are not here.
-fn program(lang: &str) -> Option<Command> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bindings").join(lang);
-    let _ = std::fs::remove_dir_all(&folder);
-    package(lang, &folder);
+/// The program's command line, and the folder that it lies in; `None` where the language's tools are not here.
+fn program(lang: &str) -> Option<(Command, TempDir)> {
+    let kept = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let folder = kept.path();
+    package(lang, folder);
     let here = root().join("tests/bindings").join(lang);
-    let out = Command::new(here.join("build")).arg(&folder).output().expect("tests/bindings/LANG/build");
+    let out = Command::new(here.join("build")).arg(folder).output().expect("tests/bindings/LANG/build");
     let said = String::from_utf8_lossy(&out.stdout).into_owned();
     if out.status.code() == Some(3) {
         println!("skipped: client of {lang}: {}", said.trim());
         return None;
     }
     assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));
-    Some(Command::new(folder.join("client")))
+    Some((Command::new(folder.join("client")), kept))
 }
 
 fn talk(kind: Kind) {
     let mut dom0 = Dom0::new(kind);
     let _guest = dom0.guest(GuestSpec::counting("web1"));
     for lang in LANGS {
-        let Some(mut program) = program(lang) else { continue };
+        let Some((mut program, _folder)) = program(lang) else { continue };
         let out = program.args(["talk", lang]).env("XENSTORED_PATH", dom0.socket()).output().unwrap();
         let err = String::from_utf8_lossy(&out.stderr);
         assert_eq!(String::from_utf8_lossy(&out.stdout), TALK.replace("NAME", lang), "{lang}: {err}");
@@ -108,7 +109,7 @@ fn every_client_talks_to_the_agent_over_oxenstored() {
 fn a_request_survives_the_death_of_xenstored() {
     for lang in LANGS {
         let mut dom0 = Dom0::new(Kind::Ox);
-        let Some(mut program) = program(lang) else { continue };
+        let Some((mut program, _folder)) = program(lang) else { continue };
         dom0.kill_agent();
         let mut child = program
             .arg("outage")
