@@ -25,7 +25,7 @@ use crate::host::{HostError, Result, detached, pause};
 use crate::libxl::protocol::{RunState, Target};
 
 /// What a guest that has read its request to suspend just before that was withdrawn may take to follow it.
-const FOLLOWS_MAX: Duration = Duration::from_secs(3);
+pub(super) const FOLLOWS_MAX: Duration = Duration::from_secs(3);
 /// How long an `xl save` whose helper was killed may take to let its guest go on.
 const XL_ENDS_MAX: Duration = Duration::from_secs(20);
 /// How often it is looked for a helper meanwhile.
