@@ -110,6 +110,9 @@ pub(crate) struct Sample {
     /// Documents with one thing wrong, each below a line that says what and where
     #[arg(long)]
     pub(crate) refused: bool,
+    /// Documents with one to three things changed at random: they may still be right
+    #[arg(long, conflicts_with = "refused")]
+    pub(crate) mutated: bool,
     /// Nothing that this version of the types does not know
     #[arg(long)]
     pub(crate) known: bool,

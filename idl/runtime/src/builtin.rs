@@ -234,8 +234,8 @@ impl Codec for Mac {
 pub struct Bitmap(Vec<u32>);
 
 impl Bitmap {
-    /// Most that it can hold: libxl counts bits in an `int`.
-    pub const MAX: u32 = i32::MAX as u32 - 1;
+    /// Most that it can hold: libxl counts bits in an `int`, and rounds that up to whole bytes.
+    pub const MAX: u32 = i32::MAX as u32 - 8;
 
     /// Its members, ascending.
     #[must_use]

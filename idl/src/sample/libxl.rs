@@ -252,7 +252,7 @@ impl Sampler<'_> {
             Builtin::Bitmap => {
                 let mut bits: Vec<usize> = (0..some).map(|_| self.below(300)).collect();
                 if self.one_in(10) {
-                    bits.push(2_147_483_646);
+                    bits.push(2_147_483_639);
                 }
                 bits.sort_unstable();
                 bits.dedup();

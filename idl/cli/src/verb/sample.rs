@@ -21,6 +21,9 @@ pub(crate) fn run(args: &Sample) -> Result<String, Failure> {
             let (text, wrong) = if args.refused {
                 let (text, wrong) = sampler.refused(decl);
                 (text, Some(wrong))
+            } else if args.mutated {
+                let text = sampler.document(decl);
+                (sampler.mutate(&text), None)
             } else {
                 (sampler.document(decl), None)
             };
