@@ -2,6 +2,7 @@
 //! each matches [`Ty`](crate::model::Ty) and [`DeclKind`](crate::model::DeclKind) exhaustively.
 
 pub mod common;
+pub mod go;
 pub mod ocaml;
 pub mod python;
 pub mod rust;
@@ -49,6 +50,7 @@ pub fn all() -> Vec<Box<dyn Backend>> {
         Box::new(ocaml::Ocaml),
         Box::new(typescript::TypeScript),
         Box::new(python::Python),
+        Box::new(go::Go),
     ]
 }
 
