@@ -259,7 +259,7 @@ module Bitmap = struct
   type t = int list
 
   let empty = []
-  let most = two_31 - 2
+  let most = two_31 - 9
   let of_list bits = List.sort_uniq compare (List.filter (fun bit -> bit >= 0 && bit <= most) bits)
   let to_list bits = bits
 end

@@ -32,7 +32,7 @@ module Bitmap : sig
 
   val empty : t
 
-  (** Those below 0 and above 2147483646 are left out: libxl counts bits in an [int]. *)
+  (** Those below 0 and above 2147483639 are left out: libxl counts bits in an [int]. *)
   val of_list : int list -> t
 
   val to_list : t -> int list

@@ -25,7 +25,7 @@ KeyValueList = List[Tuple[str, Optional[str]]]
 """Keys with a text or none, in order; a key may be there twice."""
 
 _UNUSED = 0xFFFFFFFF
-_BIT_MAX = (1 << 31) - 2
+_BIT_MAX = (1 << 31) - 9
 _WORD = 1 << 32
 
 

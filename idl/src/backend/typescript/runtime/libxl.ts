@@ -301,7 +301,7 @@ function writeArray<T>(value: readonly T[], indent: string, element: (value: T) 
 }
 
 /** libxl counts bits in an `int`. */
-const BIT_MAX = 0x7ffffffe;
+const BIT_MAX = 0x7ffffff7;
 
 /** A set of small numbers, ascending. */
 export const bitmap: Codec<number[]> = {
