@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use xensnap::contract::{
-    self, ErrorKind, JournalEntry, JournalState, Line, Outcome, PauseMethod, Plan, SnapshotPart, Step,
-    StepAct, StepKind,
+    self, DiskTags, ErrorKind, JournalEntry, JournalState, Line, Outcome, PauseMethod, Plan, SnapshotPart,
+    Step, StepAct, StepKind,
 };
 use xensnap::wire::Timestamp;
 use xensnap_store::Change;
@@ -266,6 +266,7 @@ impl<H: Host> Executor<H> {
         ticket: &Ticket,
     ) -> Settled {
         ticket.undoing(&error);
+        let trouble = |e: &HostError| ticket.trouble(e);
         let begun: Vec<&Step> = plan.steps.iter().take(from + 1).collect();
         // The guest first: whatever else fails, it must not wait.
         if let (Some(i), true) = (&instance, begun.iter().any(|s| matches!(s.act, StepAct::Pause(_)))) {
@@ -276,7 +277,7 @@ impl<H: Host> Executor<H> {
                 // QEMU refuses to go on while it finishes a migration.
                 let _ = self.host.memory_cancel(i).await;
             }
-            let released = self.again(ticket, self.patience.tries, || self.host.release(&entry.id, i)).await;
+            let released = self.again(trouble, self.patience.tries, || self.host.release(&entry.id, i)).await;
             if let (Ok(Some(paused)), true) = (&released, entry.facts.pause.is_none()) {
                 entry.facts.pause = Some(*paused);
             }
@@ -294,7 +295,7 @@ impl<H: Host> Executor<H> {
                 break;
             }
             if let Err(e) =
-                self.again(ticket, tries, || self.undo(&entry, &step.act, instance.as_ref())).await
+                self.again(trouble, tries, || self.undo(&entry, &step.act, instance.as_ref())).await
             {
                 left.push(e.message);
             }
@@ -344,7 +345,7 @@ impl<H: Host> Executor<H> {
     /// Tries again: as long as it takes while QEMU does not answer (it answers or it dies), else a bounded number of times.
     async fn again<T, F>(
         &self,
-        ticket: &Ticket,
+        say: impl Fn(&HostError),
         most: u32,
         mut verb: impl FnMut() -> F,
     ) -> Result<T, HostError>
@@ -366,7 +367,7 @@ impl<H: Host> Executor<H> {
             if tries > most || error.kind == ErrorKind::Changed {
                 return Err(error);
             }
-            ticket.trouble(&error);
+            say(&error);
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(30));
         }
@@ -390,6 +391,25 @@ impl<H: Host> Executor<H> {
         };
         let error = HostError { hint: Some(hint), ..error };
         self.failed(entry, error).await
+    }
+
+    /// Deletes the tags that an operation's outcome has made obsolete. What cannot be done now is done when the agent starts again.
+    pub async fn clean(&self, entry: &JournalEntry) {
+        let Some(tags) = obsolete(entry) else { return };
+        let id = entry.id.as_str();
+        let say =
+            |e: &HostError| crate::log::line(&format!("operation {id}: its undo tags are still there: {e}"));
+        let domain = entry.domain.unwrap_or_default();
+        let kind = StepKind::DisksDelete;
+        let cleaned = async {
+            fault::step(&kind, "before").await?;
+            self.again(say, self.patience.tries, || self.host.disks_delete(domain, &tags.disks)).await?;
+            fault::step(&kind, "after").await?;
+            self.journal.cleaned(&entry.id).await
+        };
+        if let Err(e) = cleaned.await {
+            say(&e);
+        }
     }
 
     /// Ends an operation without steps: with a change of the store, or with an error.
@@ -521,6 +541,14 @@ fn journalled_after(act: &StepAct, entry: &JournalEntry) -> bool {
         StepAct::MemoryComplete(_) => entry.facts.pause.is_some(),
         StepAct::EndDomain(_) | StepAct::DisksApply(_) | StepAct::StartDomain(_) => true,
         _ => false,
+    }
+}
+
+/// What a done operation's disks hold to no purpose.
+fn obsolete(entry: &JournalEntry) -> Option<&DiskTags> {
+    match &entry.plan.as_ref()?.steps.last()?.act {
+        StepAct::Commit(outcome) if entry.state == JournalState::Done => outcome.obsolete.as_ref(),
+        _ => None,
     }
 }
 

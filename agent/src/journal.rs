@@ -124,6 +124,12 @@ impl Journal {
         self.with(move |s| s.finish_with(&entry, change)).await
     }
 
+    /// Journals that the tags which an operation made obsolete are gone.
+    pub async fn cleaned(&self, id: &OperationId) -> Result<(), HostError> {
+        let id = id.clone();
+        self.with(move |s| s.cleaned(&id)).await
+    }
+
     /// What the store knows of a domain: itself and its snapshots.
     pub async fn domain(&self, uuid: uuid::Uuid) -> Result<(Option<Domain>, Vec<Snapshot>), HostError> {
         self.with(move |s| Ok((s.domain(uuid)?, s.snapshots(uuid)?))).await

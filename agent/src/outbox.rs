@@ -105,7 +105,12 @@ impl Outbox {
             b.answers.begun(&entry.id);
             b.operations.insert(entry.id.clone(), operation);
         });
-        Ticket { outbox: Arc::clone(self), id: entry.id.clone(), cancel: Arc::new(AtomicBool::new(false)) }
+        self.ticket(&entry.id)
+    }
+
+    /// A ticket of an operation that need not be shown.
+    pub fn ticket(self: &Arc<Self>, id: &OperationId) -> Ticket {
+        Ticket { outbox: Arc::clone(self), id: id.clone(), cancel: Arc::new(AtomicBool::new(false)) }
     }
 
     /// Shows an operation's end. That it is on disk is proved by `ended`.

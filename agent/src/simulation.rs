@@ -151,6 +151,7 @@ impl Bench {
         }
         drop(w);
         assert!(self.reader().open_journal().unwrap().is_empty(), "{what}: an entry is still open");
+        assert!(self.reader().uncleaned().unwrap().is_empty(), "{what}: tags are still to be deleted");
     }
 }
 

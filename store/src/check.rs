@@ -239,7 +239,7 @@ impl Check<'_> {
 
     fn journal(&mut self) -> Result<()> {
         let db = self.db;
-        let sql = "SELECT id, json, plan, state, done, facts, ended_at FROM journal";
+        let sql = "SELECT id, json, plan, state, done, facts, ended_at, uncleaned FROM journal";
         db.each("checking the journal", sql, [], |row| {
             self.report.operations += 1;
             let id = text(&db.database, row, 0)?;
@@ -252,6 +252,8 @@ impl Check<'_> {
             let expected = entry.ended_at.as_ref().map(word).transpose()?;
             self.column("operation", id, "id", entry.id.as_str() == id);
             self.column("operation", id, "ended_at", expected == ended);
+            let uncleaned: Option<i64> = db.sorted("checking the journal", row.get(7))?;
+            self.column("operation", id, "uncleaned", uncleaned.is_none() || ended.is_some());
             // Only an open one is anywhere else than its record says.
             self.column("operation", id, "state", ended.is_none() || state.is_none());
             if ended.is_none() {

@@ -167,6 +167,8 @@ pub(crate) fn finish(db: &Reader, entry: &JournalEntry, change: Change<'_>) -> R
         return Err(inconsistent(&entry.id, "an operation that was not done changes nothing"));
     }
     let open = need_open(db, &entry.id)?;
+    let obsolete =
+        matches!(change, Change::Outcome(Outcome { obsolete: Some(tags), .. }) if !tags.disks.is_empty());
     match change {
         Change::Nothing => {}
         Change::Outcome(outcome) => tree::apply(db, entry, outcome)?,
@@ -182,13 +184,14 @@ pub(crate) fn finish(db: &Reader, entry: &JournalEntry, change: Change<'_>) -> R
     }
     let json = without_plan(entry)?;
     let ended_at = word(&ended_at)?;
+    let uncleaned = obsolete.then_some(1);
     if open.has_plan && entry.plan.is_some() {
-        let sql = "UPDATE journal SET ended_at = ?2, drops = NULL, state = NULL, done = NULL, facts = NULL, json = ?3 WHERE seq = ?1";
-        db.execute("journalling", sql, params![open.seq, ended_at, json])?;
+        let sql = "UPDATE journal SET ended_at = ?2, drops = NULL, state = NULL, done = NULL, facts = NULL, json = ?3, uncleaned = ?4 WHERE seq = ?1";
+        db.execute("journalling", sql, params![open.seq, ended_at, json, uncleaned])?;
     } else {
         let plan = entry.plan.as_ref().map(|plan| encode("plan", entry.id.as_str(), plan)).transpose()?;
-        let sql = "UPDATE journal SET ended_at = ?2, drops = NULL, state = NULL, done = NULL, facts = NULL, json = ?3, plan = ?4 WHERE seq = ?1";
-        db.execute("journalling", sql, params![open.seq, ended_at, json, plan])?;
+        let sql = "UPDATE journal SET ended_at = ?2, drops = NULL, state = NULL, done = NULL, facts = NULL, json = ?3, uncleaned = ?4, plan = ?5 WHERE seq = ?1";
+        db.execute("journalling", sql, params![open.seq, ended_at, json, uncleaned, plan])?;
     }
     Ok(())
 }
@@ -203,8 +206,14 @@ fn unmark(db: &Reader, domain: Uuid, id: Option<&str>) -> Result<()> {
     }
 }
 
+/// The tags that an operation's outcome made obsolete are gone.
+pub(crate) fn cleaned(db: &Reader, id: &OperationId) -> Result<()> {
+    let sql = "UPDATE journal SET uncleaned = NULL WHERE id = ?1 AND uncleaned = 1";
+    db.execute("journalling", sql, [id.as_str()]).map(drop)
+}
+
 /// Forgets what ended before a time; returns how many.
 pub(crate) fn expire(db: &Reader, before: &str) -> Result<u64> {
-    let sql = "DELETE FROM journal WHERE ended_at < ?1";
+    let sql = "DELETE FROM journal WHERE ended_at < ?1 AND uncleaned IS NULL";
     Ok(db.execute("forgetting old operations", sql, [before])? as u64)
 }

@@ -46,6 +46,8 @@ pub trait Read {
     fn journal(&self, id: &OperationId) -> Result<Option<JournalEntry>>;
     /// The operations that have not ended, oldest first.
     fn open_journal(&self) -> Result<Vec<JournalEntry>>;
+    /// The operations that have ended and whose disks may still hold tags that their outcome made obsolete, oldest first.
+    fn uncleaned(&self) -> Result<Vec<JournalEntry>>;
     /// The newest operations, newest first.
     fn recent_journal(&self, limit: usize) -> Result<Vec<JournalEntry>>;
 }
@@ -344,6 +346,11 @@ impl Read for Reader {
 
     fn open_journal(&self) -> Result<Vec<JournalEntry>> {
         let sql = format!("{ENTRY} WHERE ended_at IS NULL ORDER BY seq");
+        self.collect("reading the journal", &sql, [], Self::entry)
+    }
+
+    fn uncleaned(&self) -> Result<Vec<JournalEntry>> {
+        let sql = format!("{ENTRY} WHERE uncleaned = 1 ORDER BY seq");
         self.collect("reading the journal", &sql, [], Self::entry)
     }
 

@@ -171,7 +171,7 @@ impl Rebuild<'_> {
             ("snapshots", "SELECT id, json FROM snapshot ORDER BY seq"),
             (
                 "journal",
-                "SELECT id, json, plan, state, done, facts, drops, ended_at FROM journal ORDER BY seq",
+                "SELECT id, json, plan, state, done, facts, drops, ended_at, uncleaned FROM journal ORDER BY seq",
             ),
             (
                 "notes of sidecars",
@@ -212,13 +212,13 @@ impl Rebuild<'_> {
         Ok(())
     }
 
-    /// Columns: id, json, plan, state, done, facts, drops, ended_at.
+    /// Columns: id, json, plan, state, done, facts, drops, ended_at, uncleaned.
     fn keep_operation(&mut self, row: &rusqlite::Row<'_>) -> Result<()> {
         let value = |at| self.db.sorted("reading the old journal", row.get::<_, Value>(at));
         self.db.execute(
             "writing the journal",
-            "INSERT INTO journal (id, json, plan, state, done, facts, drops, ended_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            params![value(0)?, value(1)?, value(2)?, value(3)?, value(4)?, value(5)?, value(6)?, value(7)?],
+            "INSERT INTO journal (id, json, plan, state, done, facts, drops, ended_at, uncleaned) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![value(0)?, value(1)?, value(2)?, value(3)?, value(4)?, value(5)?, value(6)?, value(7)?, value(8)?],
         )?;
         self.report.operations_kept += 1;
         Ok(())

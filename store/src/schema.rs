@@ -59,7 +59,8 @@ CREATE TABLE snapshot (
     json TEXT NOT NULL,
     UNIQUE (domain, name)
 ) STRICT;
--- Without an index of what is open: that is asked for at start and before a domain is adopted, and an index would be written with every operation.
+-- Without an index of what is open: that is asked for at start and before a domain is adopted, and an index would be written with every operation. What is
+-- to be cleaned is rare.
 CREATE TABLE journal (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -70,10 +71,13 @@ CREATE TABLE journal (
     state TEXT,
     done INTEGER,
     facts TEXT,
+    -- 1 as long as the disks may hold tags that its outcome made obsolete.
+    uncleaned INTEGER,
     -- The entry but for its plan, which is beside it: an end need not write it again.
     json TEXT NOT NULL,
     plan TEXT
 ) STRICT;
+CREATE INDEX journal_uncleaned ON journal (seq) WHERE uncleaned = 1;
 -- Sidecars of snapshots that are gone (from there), until the files are gone too: told from those that somebody put there to be taken in.
 CREATE TABLE sidecar (
     domain TEXT NOT NULL,

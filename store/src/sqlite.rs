@@ -281,6 +281,10 @@ impl Store for SqliteStore {
         Ok(Committed::after_commit(entry.id.clone()))
     }
 
+    fn cleaned(&mut self, id: &OperationId) -> Result<()> {
+        self.write(Space::TakeReserve, "journalling", &mut |db| journal::cleaned(db, id))
+    }
+
     fn expire(&mut self, before: Timestamp) -> Result<u64> {
         let before = word(&before)?;
         self.write_noting(Space::TakeReserve, "forgetting old operations", &mut |db| {
@@ -360,6 +364,10 @@ impl Read for SqliteStore {
 
     fn open_journal(&self) -> Result<Vec<JournalEntry>> {
         self.db.open_journal()
+    }
+
+    fn uncleaned(&self) -> Result<Vec<JournalEntry>> {
+        self.db.uncleaned()
     }
 
     fn recent_journal(&self, limit: usize) -> Result<Vec<JournalEntry>> {

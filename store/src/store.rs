@@ -103,7 +103,10 @@ pub trait Store: Read {
     /// back, unless the operation had passed its point of no return.
     fn finish_with(&mut self, entry: &JournalEntry, change: Change<'_>) -> Result<Committed>;
 
-    /// Forgets operations that ended before a time. Returns how many.
+    /// The disks no longer hold the tags that this operation's outcome made obsolete.
+    fn cleaned(&mut self, id: &OperationId) -> Result<()>;
+
+    /// Forgets operations that ended before a time, but for those that are to be cleaned up after. Returns how many.
     fn expire(&mut self, before: Timestamp) -> Result<u64>;
 
     /// Does one small piece of what can wait: sidecars of records that changed, and once after each opening a comparison of all of them. True when there may be more.

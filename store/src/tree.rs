@@ -129,10 +129,13 @@ pub(crate) fn forget(db: &Reader, entry: Option<&OperationId>, uuid: Uuid) -> Re
 
 /// No operation but `entry` is open on the domain.
 fn check_idle(db: &Reader, entry: Option<&OperationId>, domain: Uuid) -> Result<()> {
-    let busy = db.open_journal()?.iter().any(|open| open.domain == Some(domain) && Some(&open.id) != entry);
-    if busy {
-        Err(StoreError::DomainInUse { domain, why: "has an operation that has not ended" })
-    } else {
-        Ok(())
+    let mut open = db.open_journal()?.into_iter().filter(|open| Some(&open.id) != entry);
+    if open.any(|open| open.domain == Some(domain)) {
+        return Err(StoreError::DomainInUse { domain, why: "has an operation that has not ended" });
     }
+    if db.uncleaned()?.iter().any(|left| left.domain == Some(domain)) {
+        let why = "has undo tags that a revert made and nobody could delete yet; the agent tries again when it starts";
+        return Err(StoreError::DomainInUse { domain, why });
+    }
+    Ok(())
 }

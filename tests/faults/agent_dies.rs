@@ -28,7 +28,7 @@ const REVERT_BACK: &str = "!step.verify.before step.verify.after pause.armed !pa
     !disks_create.answered step.disks_create.after";
 const REVERT_FORWARD: &str = "!step.end_domain.before !end_domain.ended step.end_domain.after step.disks_apply.before !disks_apply.asked
     disks_apply.answered !step.disks_apply.after step.start_domain.before !start_domain.started !start_domain.loaded
-    !start_domain.registered step.start_domain.after !step.disks_delete.before disks_delete.answered step.commit.before";
+    !start_domain.registered !step.start_domain.after step.commit.before !step.disks_delete.before !disks_delete.answered step.disks_delete.after";
 
 /// The points to try now.
 fn points(all: &str) -> Vec<&str> {
@@ -200,7 +200,7 @@ fn stopped_while_no_guest_is_paused() {
         (create, "step.commit.before"),
         (delete, "step.disks_delete.before"),
         (revert, "step.verify.after"),
-        (revert, "step.disks_delete.before"),
+        (revert, "step.commit.before"),
     ];
     for (n, (body, point)) in cases.into_iter().enumerate() {
         println!("{body}: {point}");

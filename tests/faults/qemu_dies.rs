@@ -16,10 +16,10 @@ const CREATE: &str =
 const DELETE: &str = "!disks_delete !disks_delete.asked disks_delete.answered remove_file !commit";
 const REVERT: &str =
     "verify !pause pause.stopped !disks_create disks_create.answered !end_domain end_domain.ended disks_apply
-    start_domain !start_domain.started start_domain.loaded !start_domain.registered !disks_delete commit";
+    start_domain !start_domain.started start_domain.loaded !start_domain.registered !commit disks_delete";
 const DISK_REVERT: &str =
     "verify pause !pause.stopped disks_create !disks_create.answered !end_domain end_domain.ended disks_apply
-    disks_apply.answered !start_domain.started start_domain.registered !disks_delete commit";
+    disks_apply.answered !start_domain.started start_domain.registered !commit disks_delete";
 
 fn steps(all: &str) -> Vec<&str> {
     let steps = all.split_whitespace();

@@ -97,6 +97,8 @@ fn wrong(dom0: &Dom0, guest: &Guest, ids: &[&str], reserve: bool) -> Vec<String>
     expect("pauses", names(&dom0.path().join("run/pause")), BTreeSet::new());
     let open = dom0.reader().open_journal().unwrap();
     expect("open journal", open.iter().map(|e| e.id.to_string()).collect(), BTreeSet::new());
+    let left = dom0.reader().uncleaned().unwrap();
+    expect("to be cleaned", left.iter().map(|e| e.id.to_string()).collect(), BTreeSet::new());
     expect("requests", dom0.list(Request::XENSTORE_FOLDER).into_iter().collect(), BTreeSet::new());
     let report = xensnap_store::check(&dom0.location()).unwrap();
     let bad = report.findings.iter().filter(|f| f.severity() > Severity::Note);

@@ -14,7 +14,7 @@ const CREATE: &str = "!create_memory_file !pause !pause.stopped disks_create dis
     !memory_begin.after !release release.before release.after !memory_complete memory_complete.after sync sync.after !commit";
 const DELETE: &str = "disks_delete !disks_delete.asked disks_delete.answered remove_file commit";
 const REVERT: &str = "verify !pause pause.armed disks_create disks_create.answered !end_domain !end_domain.ended !disks_apply
-    disks_apply.answered !start_domain !start_domain.started start_domain.loaded !start_domain.registered disks_delete !commit";
+    disks_apply.answered !start_domain !start_domain.started start_domain.loaded !start_domain.registered !commit disks_delete";
 
 /// How long the agent sleeps at the step, and xenstored dies meanwhile.
 const ASLEEP: Duration = Duration::from_millis(1200);

@@ -1,13 +1,14 @@
 //! What ties the flow: a queue a domain, domains side by side.
 //!
 //! ```text
-//!   submit --parse, resolve--> queue of its domain --worker--> facts, plan --> journal --> executor --> outbox
+//!   submit --parse, resolve--> queue of its domain --worker--> facts, plan --> journal --> executor --> outbox --> clean
 //!      \--> refused (outbox only)         \--> refused (outbox; journal too when it had to wait)
 //! ```
 //!
 //! Owner of the queues: [`Agent`]. A worker is a task that lives as long as its domain's queue; it alone touches that domain.
 //! A request that has to wait is journalled at once, without a plan, so that its key can go; one that can begin at once is journalled with its plan.
 
+mod clean;
 mod guest;
 mod prepare;
 mod simple;
@@ -43,8 +44,18 @@ struct Job {
     request: Request,
     /// Present once it is journalled.
     ticket: Option<Ticket>,
-    /// Whether a crash left it open with a plan: it is settled, not planned again.
-    open: bool,
+    stage: Stage,
+}
+
+/// How far a job has come before it is taken from its queue.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It has no plan yet.
+    New,
+    /// A crash left it open with a plan: it is settled, not planned again.
+    Open,
+    /// A crash left it done, with obsolete tags in the disks.
+    Uncleaned,
 }
 
 /// How the agent is set up.
@@ -172,6 +183,9 @@ impl<H: Host> Agent<H> {
         }
         let open = self.journal.with(|s| s.open_journal()).await?;
         let ids = open.iter().map(|entry| entry.id.clone()).collect();
+        for entry in self.journal.with(|s| s.uncleaned()).await? {
+            self.enqueue_uncleaned(entry);
+        }
         for entry in open {
             let Ok(request) = wire::from_str::<Request>(&entry.request) else {
                 log::line(&format!("operation {}: its request cannot be read any more", entry.id.as_str()));
@@ -183,8 +197,8 @@ impl<H: Host> Agent<H> {
                 self.finish_simple(entry, &request.op, Some(ticket)).await;
                 continue;
             };
-            let open = entry.plan.is_some();
-            self.enqueue(domain, Job { entry, request, ticket: Some(ticket), open });
+            let stage = if entry.plan.is_some() { Stage::Open } else { Stage::New };
+            self.enqueue(domain, Job { entry, request, ticket: Some(ticket), stage });
         }
         for entry in self.journal.with(|s| s.recent_journal(256)).await? {
             if entry.ended_at.is_some_and(|t| Timestamp::now().since(t) < Duration::from_secs(600)) {
@@ -324,7 +338,7 @@ impl<H: Host> Agent<H> {
             }
             ticket = Some(self.journalled(&entry));
         }
-        self.enqueue(uuid, Job { entry, request, ticket, open: false });
+        self.enqueue(uuid, Job { entry, request, ticket, stage: Stage::New });
     }
 
     /// Shows a journalled entry and lets its request's key go.
@@ -382,7 +396,10 @@ impl<H: Host> Agent<H> {
 
     async fn carry_out(self: &Arc<Self>, uuid: Uuid, mut job: Job) {
         let id = job.entry.id.clone();
-        let settled = if job.open {
+        if job.stage == Stage::Uncleaned {
+            return self.executor.clean(&job.entry).await;
+        }
+        let settled = if job.stage == Stage::Open {
             let instance = match self.instance(uuid).await {
                 Ok(i) => i,
                 Err(e) => {
@@ -416,6 +433,9 @@ impl<H: Host> Agent<H> {
                 let result =
                     if job.request.dry_run || warned { self.write_plan(&ended.entry).await } else { None };
                 self.outbox.ended(&ended, result);
+                if !job.request.dry_run {
+                    self.executor.clean(&ended.entry).await;
+                }
             }
             Err(unsettled) => {
                 log::line(&format!(

@@ -110,10 +110,7 @@ fn reverting(
     if let Some(start) = end.start {
         steps.push(step(StepAct::StartDomain(start)));
     }
-    if let Some(undo) = undo {
-        steps.push(step(StepAct::DisksDelete(undo)));
-    }
-    steps.push(step(StepAct::Commit(Outcome { domain: end.domain, ..end.outcome })));
+    steps.push(step(StepAct::Commit(Outcome { domain: end.domain, obsolete: undo, ..end.outcome })));
     let mut plan = assemble(known, steps);
     plan.warnings = warnings;
     plan.space = present.iter().fold(0u64, |sum, s| sum.saturating_add(disks::snapshot_space(s.image)));

@@ -1,6 +1,6 @@
 //! The journal: what begins, advances, ends and is remembered; the mark `deleting`.
 
-use xensnap::contract::{Facts, JournalEntry, JournalState, Outcome};
+use xensnap::contract::{DiskTag, DiskTags, Facts, JournalEntry, JournalState, Outcome};
 use xensnap_store::{Change, Duplicate, Read, Reader, SqliteStore, Store, StoreError};
 
 use crate::support::*;
@@ -90,6 +90,54 @@ fn what_has_not_ended_does_not_expire() {
     store.begin(&entry("op", 1)).unwrap();
     store.expire(time(1_000_000)).unwrap();
     assert_eq!(store.recent_journal(10).unwrap().len(), 1);
+}
+
+/// An outcome that leaves an undo tag in both disks.
+fn leaving_tags(at: &xensnap_store::Location) -> Outcome {
+    let disks = snapshot(at, 1, "a", None).disks.into_iter();
+    let tags = disks.map(|d| DiskTag::new(d.vdev, d.path, d.format, d.file, d.provider, d.tag)).collect();
+    Outcome { obsolete: Some(DiskTags::new(tags)), ..reverted("a") }
+}
+
+#[test]
+fn what_an_outcome_made_obsolete_is_noted_until_it_is_gone() {
+    let (place, mut store) = with_two_snapshots();
+    let outcome = leaving_tags(&place.at);
+    for text in ["failed", "plain", "leaves"] {
+        store.begin(&planned(text, 1, &outcome)).unwrap();
+    }
+    let whole = planned("leaves", 1, &outcome);
+    let done = ended(&whole, JournalState::Done);
+    let _ = store.finish(&ended(&planned("failed", 1, &outcome), JournalState::Failed), None).unwrap();
+    let _ = store
+        .finish(&ended(&planned("plain", 1, &outcome), JournalState::Done), Some(&reverted("a")))
+        .unwrap();
+    assert_eq!(store.uncleaned().unwrap(), [], "nothing was committed that leaves any");
+    let _ = store.finish(&done, Some(&outcome)).unwrap();
+    drop(store);
+    let mut store = place.open();
+    assert_eq!(store.uncleaned().unwrap(), [done.clone()]);
+    assert_eq!(findings(&place.at), []);
+    assert_eq!(store.open_journal().unwrap(), [], "it has ended all the same");
+    store.expire(time(1_000_000)).unwrap();
+    assert_eq!(store.journal(&done.id).unwrap(), Some(done.clone()), "not forgotten before that");
+    let error = store.adopt_domain(uuid(1), uuid(2)).unwrap_err();
+    assert!(
+        matches!(error, StoreError::DomainInUse { .. }) && error.to_string().contains("undo tags"),
+        "{error}"
+    );
+    drop(store);
+    let report = xensnap_store::rebuild(&place.at, &Default::default()).unwrap();
+    assert_eq!(report.lost, Vec::<String>::new());
+    let mut store = place.open();
+    assert_eq!(store.uncleaned().unwrap(), [done.clone()], "a rebuild keeps the note");
+    store.cleaned(&done.id).unwrap();
+    store.cleaned(&done.id).unwrap();
+    store.cleaned(&id("nobody")).unwrap();
+    assert_eq!(store.uncleaned().unwrap(), []);
+    store.adopt_domain(uuid(1), uuid(2)).unwrap();
+    store.expire(time(1_000_000)).unwrap();
+    assert_eq!(store.journal(&done.id).unwrap(), None);
 }
 
 #[test]

@@ -29,7 +29,7 @@ check 'nothing is left over' is_tidy g"
 
 # A power cut at each step: the agent sleeps there, and the machine goes off.
 create='step.create_memory_file.after pause.armed step.memory_begin.before step.memory_begin.after disks_create.asked disks_create.answered release.before release.after memory_complete.after sync.after step.commit.before'
-revert='step.verify.after end_domain.ended disks_apply.asked disks_apply.answered step.start_domain.before start_domain.started step.commit.before'
+revert='step.verify.after end_domain.ended disks_apply.asked disks_apply.answered step.start_domain.before start_domain.started step.commit.before step.disks_delete.before'
 points=()
 for point in $create; do points+=("create|$point"); done
 for point in $revert; do points+=("revert|$point"); done
