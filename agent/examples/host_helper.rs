@@ -1,6 +1,6 @@
 //! For the tests of the host: the agent's helper processes, and an agent that pauses a guest and then neither ends nor goes on.
 //!
-//! `guard RUN_DIR SOCKET`, `detach LOG PROGRAM ARG..`: as `xensnapd` does.
+//! `guard RUN_DIR SOCKET`, `detach LOG PROGRAM ARG..`, `ready SOCKET`: as `xensnapd` does.
 //! `hold RUN_DIR STATE_DIR CONFIG OPERATION DEADLINE_MS`: pauses the domain of that config, prints `paused`, and sleeps.
 
 use std::ffi::OsString;
@@ -63,6 +63,7 @@ fn main() -> ExitCode {
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["guard", run_dir, socket] => guard::main(Path::new(run_dir), Path::new(socket)),
         ["detach", rest @ ..] => detached::main(&rest.iter().map(OsString::from).collect::<Vec<_>>()),
+        ["ready", socket] => detached::ready::main(Path::new(socket)),
         ["noted", answer, rest @ ..] => noted::main(&noted::Noted {
             answer: answer.into(),
             config: None,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   with systemd:  systemd-run --collect (a unit, and so a cgroup, of its own)  -> CMD
+//!   ready before:  a unit that waits for its CMD, where nobody should wait for systemd: see [`ready`]
 //!   without:       xensnapd detach LOG CMD: a session of its own; ends at once, and CMD belongs to init
 //! ```
 
@@ -18,6 +19,8 @@ use xensnap::contract::ErrorKind;
 
 use super::settings::Settings;
 use super::{HostError, Result, files};
+
+pub mod ready;
 
 /// Starts a command so that it outlives this process. What it says goes to the end of the log.
 ///
@@ -47,6 +50,11 @@ pub async fn start_server(
     (socket, time): (&Path, Duration),
 ) -> Result<UnixStream> {
     start(settings, unit, log, command).await?;
+    connected(unit, log, (socket, time)).await
+}
+
+/// Connects to a server that was started just now.
+async fn connected(unit: &str, log: &Path, (socket, time): (&Path, Duration)) -> Result<UnixStream> {
     let until = Instant::now() + time;
     loop {
         match UnixStream::connect(socket).await {

@@ -9,9 +9,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::time::{Instant, sleep};
 use xensnap::contract::ErrorKind;
 
 use super::{HostError, Result};
+
+/// How often is looked whether a process has ended: ever less often, for looking takes time from a small host, where what ends needs it.
+const POLL: Duration = Duration::from_millis(2);
+const POLL_MAX: Duration = Duration::from_millis(32);
 
 /// One process, and no later one with the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +48,11 @@ impl std::str::FromStr for Process {
 impl Process {
     /// The process of this id, if it runs. A zombie does not, unless only its first thread has ended: the others have everything open still.
     pub fn of(pid: u32) -> Option<Self> {
-        let stat = stat(pid).ok()?;
+        Self::parsed(pid, &stat(pid).ok()?)
+    }
+
+    /// What `/proc/PID/stat` says after the name: field 3 and on of proc(5).
+    fn parsed(pid: u32, stat: &str) -> Option<Self> {
         let mut fields = stat.split_ascii_whitespace();
         let ended = matches!(fields.next()?, "Z" | "X");
         let threads: u32 = fields.nth(16)?.parse().ok()?;
@@ -102,32 +111,42 @@ impl Process {
     /// # Errors
     /// When they cannot be listed though it runs.
     pub fn files(self) -> io::Result<Vec<FileId>> {
-        let entries = match fs::read_dir(self.folder().join("fd")) {
-            Ok(entries) => entries,
-            Err(_) if !self.alive() => return Ok(Vec::new()),
-            Err(e) => return Err(e),
+        let listed = |folder: &Path| -> io::Result<Vec<FileId>> {
+            let entries = fs::read_dir(folder.join("fd"))?.flatten();
+            let open = entries.filter_map(|e| fs::metadata(e.path()).ok());
+            Ok(open.map(|m| (m.dev(), m.ino())).collect())
         };
-        Ok(entries
-            .flatten()
-            .filter_map(|e| fs::metadata(e.path()).ok())
-            .map(|m| (m.dev(), m.ino()))
-            .collect())
+        let found = match listed(&self.folder()) {
+            Ok(files) if !files.is_empty() => return Ok(files),
+            other => self.thread().map_or(other, |thread| listed(&thread)),
+        };
+        if found.is_err() && !self.alive() {
+            return Ok(Vec::new());
+        }
+        found
     }
 
-    /// Where the kernel shows what it has: under its first thread, else under another that has not ended.
+    /// Where the kernel shows what it has, as long as its first thread lives.
     fn folder(self) -> PathBuf {
-        let process = PathBuf::from(format!("/proc/{}", self.pid));
+        PathBuf::from(format!("/proc/{}", self.pid))
+    }
+
+    /// Where the kernel shows that of a process whose first thread has ended and another has not.
+    fn thread(self) -> Option<PathBuf> {
         if !stat(self.pid).is_ok_and(|stat| stat.starts_with('Z')) {
-            return process;
+            return None;
         }
-        let threads = fs::read_dir(process.join("task")).into_iter().flatten().flatten().map(|e| e.path());
+        let threads = fs::read_dir(self.folder().join("task")).ok()?.flatten().map(|e| e.path());
         let living = |t: &PathBuf| read(&t.join("stat")).is_ok_and(|s| !after_name(&s).starts_with('Z'));
-        threads.into_iter().find(living).unwrap_or(process)
+        threads.into_iter().find(living)
     }
 
     /// One of its files under `/proc`.
     fn shown(self, name: &str) -> io::Result<Vec<u8>> {
-        read(&self.folder().join(name))
+        match read(&self.folder().join(name)) {
+            Ok(bytes) if !bytes.is_empty() => Ok(bytes),
+            other => self.thread().map_or(other, |thread| read(&thread.join(name))),
+        }
     }
 
     /// Sends it a signal, never to another that got its id. Nothing happens when it has ended.
@@ -170,12 +189,14 @@ impl Process {
 
     /// Waits until it has ended; false when it has not within this time.
     pub async fn gone_within(self, time: Duration) -> bool {
-        let until = tokio::time::Instant::now() + time;
+        let until = Instant::now() + time;
+        let mut wait = POLL;
         while self.alive() {
-            if tokio::time::Instant::now() >= until {
+            if Instant::now() >= until {
                 return false;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            sleep(wait).await;
+            wait = (wait * 2).min(POLL_MAX);
         }
         true
     }
@@ -198,10 +219,18 @@ fn after_name(stat: &[u8]) -> String {
     String::from_utf8_lossy(stat.get(name_end..).unwrap_or_default()).trim_start().to_owned()
 }
 
-/// All processes.
+/// All processes but the kernel's own threads: those have no program and no open file, and are most of what runs on a small host.
 pub fn all() -> Vec<Process> {
+    /// `PF_KTHREAD` in Linux's `sched.h`; `flags` is field 9 of `/proc/PID/stat`.
+    const KERNEL_THREAD: u32 = 0x0020_0000;
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).filter_map(Process::of).collect()
+    let pids = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
+    let of = |pid| {
+        let stat = stat(pid).ok()?;
+        let flags: u32 = stat.split_ascii_whitespace().nth(6)?.parse().ok()?;
+        Process::parsed(pid, &stat).filter(|_| flags & KERNEL_THREAD == 0)
+    };
+    pids.filter_map(of).collect()
 }
 
 /// All QEMUs of a domain, registered or not.
@@ -297,6 +326,9 @@ mod tests {
     #[test]
     fn names_itself_and_finds_its_own_open_file() {
         let me = Process::own().unwrap();
+        let all = all();
+        assert!(all.contains(&me), "{all:?}");
+        assert!(all.iter().all(|p| !p.name().starts_with("kworker/")), "the kernel's threads are left out");
         assert!(me.alive() && !me.stopped());
         assert_eq!(me.to_string().parse(), Ok(me));
         assert!(

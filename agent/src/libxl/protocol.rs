@@ -59,6 +59,8 @@ pub enum Request {
     Resume(Target),
     /// Suspends it and writes its memory. Answer: [`Suspended`].
     Suspend(Suspend),
+    /// Ends it, as a power cut does. Answer: the [`Target`] that is gone.
+    Destroy(Target),
 }
 
 /// Suspends a guest and writes the file that `xl restore` reads. The guest is left suspended, with the file complete, also when `live`.

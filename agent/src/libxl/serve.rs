@@ -116,6 +116,7 @@ fn answer(stack: &impl Toolstack, client: &UnixStream, line: &str) -> Sent {
         Request::Pause(target) => send(client, &verbs::pause(stack, target).into()),
         Request::Unpause(target) => send(client, &verbs::unpause(stack, target).into()),
         Request::Resume(target) => send(client, &verbs::resume(stack, target).into()),
+        Request::Destroy(target) => send(client, &verbs::destroy(stack, target).into()),
         Request::Suspend(suspend) => send(client, &verbs::suspend(stack, &suspend).into()),
     }
 }

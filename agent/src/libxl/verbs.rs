@@ -113,6 +113,25 @@ pub fn resume(stack: &impl Toolstack, target: Target) -> Result<Resumed, Failure
     Ok(Resumed { was_suspended: true, status })
 }
 
+/// Ends it, as a power cut does.
+///
+/// # Errors
+/// As [`state`]; `Libxl` when it is still there.
+pub fn destroy(stack: &impl Toolstack, target: Target) -> Result<Target, Failure> {
+    state(stack, target)?;
+    let result = stack.destroy(target.domid);
+    match state(stack, target) {
+        Err(gone) if gone.is_gone() => Ok(target),
+        Ok(status) => Err(Failure {
+            status: Some(status),
+            ..result.err().unwrap_or_else(|| {
+                Failure::new(FailureKind::Libxl, "libxl reports success, but the domain is still there")
+            })
+        }),
+        Err(other) => Err(other),
+    }
+}
+
 /// Opens the file that the memory goes to. It must be ours alone: a guest's whole memory is written there.
 fn open_target(path: &Path) -> Result<File, Failure> {
     let refuse =

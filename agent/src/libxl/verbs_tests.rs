@@ -193,3 +193,32 @@ fn a_creation_refuses_a_name_that_is_taken_and_leaves_paused_what_shall_be() {
     assert_eq!((paused.status.state, paused.name.as_str()), (RunState::Paused, "a"));
     assert_eq!(create(&save.fake, &config("b"), false).unwrap().status.state, RunState::Running);
 }
+
+#[test]
+fn a_domain_is_ended_when_xen_no_longer_has_it_whatever_libxl_says() {
+    let there = || {
+        let fake = Fake::new();
+        let target = fake.add(5, UUID, "web", "");
+        (fake, target)
+    };
+    let (fake, target) = there();
+    assert_eq!(destroy(&fake, target).unwrap(), target);
+    assert!(fake.look(5).unwrap().is_none());
+    assert_eq!(destroy(&fake, target).unwrap_err().kind, FailureKind::Gone);
+
+    for how in ["fails", "lies"] {
+        let (fake, target) = there();
+        match how {
+            "fails" => fake.fails.borrow_mut().push("destroy"),
+            _ => fake.lies.borrow_mut().push("destroy"),
+        }
+        let failure = destroy(&fake, target).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Libxl, "{how}");
+        assert_eq!(failure.status.map(|s| s.state), Some(RunState::Running), "{how}");
+    }
+
+    let (fake, target) = there();
+    let other = Target { uuid: Uuid::from_u128(1), ..target };
+    assert_eq!(destroy(&fake, other).unwrap_err().kind, FailureKind::OtherDomain);
+    assert!(fake.look(5).unwrap().is_some(), "another domain at that domid is left alone");
+}

@@ -14,4 +14,5 @@ mod disks;
 mod lifecycle;
 mod memory;
 mod pause;
+mod ready;
 mod rig;

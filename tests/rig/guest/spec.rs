@@ -160,7 +160,10 @@ impl GuestSpec {
                 .into();
         args.push(self.mem_mb.to_string());
         if self.kernel {
-            let words = format!("console=ttyS0 quiet panic=1 fill_mb={} {}", self.fill_mb, self.cmdline);
+            let words = format!(
+                "console=ttyS0 quiet panic=1 no_timer_check fill_mb={} {}",
+                self.fill_mb, self.cmdline
+            );
             let beat = if self.watched { " heartbeat=1" } else { "" };
             args.extend(["-kernel".into(), cached("vmlinuz"), "-initrd".into(), cached("initrd.img")]);
             args.extend(["-append".into(), words.trim_end().to_owned() + beat]);

@@ -1,7 +1,7 @@
 //! A domain's end and its beginning under Xen.
 //!
 //! ```text
-//!   end:    our monitor ends -> xl destroy every run of the domain -> gone from xenstore -> its QEMU is gone
+//!   end:    our monitor ends -> libxl (or xl) destroys every run of the domain -> gone from xenstore -> its QEMU is gone
 //!   start:  nothing runs -> mark "starting" -> xl restore [-p] IMAGE | xensnap-libxl create CONFIG [--paused] -> its answer is there -> Xen says so -> mark "done"
 //! ```
 //!
@@ -17,14 +17,16 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 use xensnap::contract::{ErrorKind, Start};
 
-use super::tools::doing;
-use super::{XenDriver, config, noted};
+use super::tools::{ToolError, doing};
+use super::{XenDriver, config, noted, target};
 use crate::fault::point;
 use crate::host::nodes::Nodes;
 use crate::host::process::Process;
 use crate::host::started::Started;
-use crate::host::{HostError, Instance, Result, RunState, detached, files, pause};
-use crate::libxl::protocol::{Answer, Created, RunState as XenState, from_line};
+use crate::host::{HostError, Instance, Result, RunState, files, pause};
+use crate::libxl::protocol::{
+    Answer, Created, FailureKind, Request, RunState as XenState, Target, from_line,
+};
 use crate::libxl::{lock, savefile};
 
 /// How long `xl destroy` may take: it scrubs the guest's memory.
@@ -121,7 +123,7 @@ impl<N: Nodes> XenDriver<N> {
     }
 
     async fn destroy(&self, instance: &Instance) -> Result<()> {
-        let said = self.tools.xl(&["destroy", &instance.domid.to_string()], DESTROY_MAX).await;
+        let said = self.end(instance).await;
         let until = Instant::now() + QEMU_MAX;
         loop {
             // What it said does not matter, but whether the domain is gone.
@@ -137,6 +139,23 @@ impl<N: Nodes> XenDriver<N> {
             }
             sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Has libxl end a run: over the hand, which is there already, or by `xl`.
+    async fn end(&self, instance: &Instance) -> std::result::Result<(), ToolError> {
+        let mut work = self.work(instance.uuid).await;
+        if let Some(hand) = self.hand(&mut work).await {
+            let request = Request::Destroy(target(instance));
+            match hand.ask::<Target>(&request, Instant::now() + DESTROY_MAX).await {
+                Ok(_) => return Ok(()),
+                // One of an older package does not know how.
+                Err(ToolError::Failure(f)) if f.kind == FailureKind::BadRequest => {}
+                Err(e) if e.no_libxl() => {}
+                Err(e) => return Err(e),
+            }
+        }
+        drop(work);
+        self.tools.xl(&["destroy", &instance.domid.to_string()], DESTROY_MAX).await.map(drop)
     }
 
     /// Starts the domain, or finishes a start that was begun.
@@ -210,7 +229,7 @@ impl<N: Nodes> XenDriver<N> {
             command.extend(start.paused.then(|| "--paused".into()));
         }
         let unit = format!("xensnap-domain-{domain}-{}", pause::clock_ms());
-        detached::start_parent(&self.settings, &unit, &log, &command).await
+        self.ready.start_parent(&unit, &log, &command).await
     }
 
     /// Waits for the end of a start; sees that the domain is there.

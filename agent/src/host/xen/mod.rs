@@ -27,6 +27,7 @@ use xensnap::contract::{
 };
 use xensnap::wire::RawJson;
 
+use super::detached::ready::Ready;
 use super::driver::{Config, Driver};
 use super::guard::Guard;
 use super::link::{Address, COMMAND_MAX, Link, Links, Paused, gone};
@@ -72,6 +73,7 @@ pub struct XenDriver<N> {
     tools: Tools,
     boot: String,
     hands: Hands,
+    ready: Ready,
     works: Mutex<HashMap<Uuid, Arc<tokio::sync::Mutex<Work>>>>,
     libxl: Mutex<Option<(Clock, std::result::Result<Info, String>)>>,
 }
@@ -119,6 +121,7 @@ impl<N: Nodes> XenDriver<N> {
             tools: Tools { libxl: settings.libxl.clone(), xl: settings.xl.clone() },
             boot: boot.chars().take(8).collect(),
             hands: Hands::new(settings.clone()),
+            ready: Ready::new(settings.clone()),
             settings,
             works: Mutex::default(),
             libxl: Mutex::default(),
@@ -131,16 +134,15 @@ impl<N: Nodes> XenDriver<N> {
     /// When xenstore cannot be read.
     pub async fn at(&self, domid: u32) -> Result<Option<Instance>> {
         let read = async |key: &str| self.nodes.read(&format!("/local/domain/{domid}/{key}")).await;
-        let Some(uuid) = read("vm").await?.and_then(|vm| vm.strip_prefix("/vm/")?.parse().ok()) else {
+        // `target` is the domain that a stub domain serves; a `config` is that of a plain QEMU, of another driver. All at once: each answer takes its time.
+        let (config_node, nodes) = (registry::config_node(domid), &self.nodes);
+        let (vm, config, target, name) =
+            tokio::try_join!(read("vm"), nodes.read(&config_node), read("target"), read("name"))?;
+        let Some(uuid) = vm.and_then(|vm| vm.strip_prefix("/vm/")?.parse().ok()) else { return Ok(None) };
+        if config.is_some() || target.is_some() {
             return Ok(None);
-        };
-        if self.nodes.read(&registry::config_node(domid)).await?.is_some() {
-            return Ok(None); // a plain QEMU, of another driver
         }
-        if read("target").await?.is_some() {
-            return Ok(None); // a stub domain: `target` is the domain that it serves
-        }
-        let name = read("name").await?.unwrap_or_default();
+        let name = name.unwrap_or_default();
         // A domid is used again only after all others have been, but begins anew when the host does.
         let run = format!("{domid}@{}", self.boot);
         Ok(Some(Instance { uuid, name, domid, driver: DriverKind::Xen, run, state: RunState::Unknown }))
@@ -343,9 +345,17 @@ impl<N: Nodes> XenDriver<N> {
         if work.held.is_none() {
             self.works.lock().unwrap_or_else(PoisonError::into_inner).remove(&domain);
         }
+        drop(work);
+        self.get_starter_ready().await;
     }
 
-    /// Gets a hand ready, and sees that domains have a monitor whose own ended with a suspend by an earlier agent.
+    async fn get_starter_ready(&self) {
+        if self.settings.systemd && self.info().await.is_ok() {
+            self.ready.prepare().await;
+        }
+    }
+
+    /// Gets a hand and a unit for the next start ready, and sees that domains have a monitor whose own ended with a suspend by an earlier agent.
     pub async fn get_ready(&self, instances: &[Instance]) {
         let Ok(info) = self.info().await else { return };
         if info.xl_monitor_ends {
@@ -353,6 +363,7 @@ impl<N: Nodes> XenDriver<N> {
                 self.start_watch(instance);
             }
         }
+        self.get_starter_ready().await;
     }
 
     /// What would read a memory image on this host.

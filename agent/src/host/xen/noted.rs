@@ -33,7 +33,7 @@ pub struct Noted {
 /// How long no process of it may be seen before it counts as ended.
 const ABSENT_MAX: Duration = Duration::from_secs(3);
 /// How often is looked for the answer, and among all processes for who is to write it: the second takes a slow host much of its time.
-const POLL: Duration = Duration::from_millis(20);
+const POLL: Duration = Duration::from_millis(32);
 const SEARCH: Duration = Duration::from_millis(500);
 
 /// Waits until whatever was told to write this answer has done so; false when it has ended without, or time is up.
