@@ -70,7 +70,7 @@ test("limits hold when reading, and the error names the path", () => {
     ['"text":"abc"', '"text":"ab\\n"', 'text: "ab\\n" does not match'],
     ['"ab-1"', '"ab-"', 'type: "ab-" is not a tag'],
     ['"list":["red"]', '"list":[]', "list: 0 elements, at least 1"],
-    ['["red"]', '["red","red","red","red"]', "list[3]: one more than the most, 3"],
+    ['["red"]', '["red","red","red","red"]', "list: more than 3 elements"],
     ['["red"]', '["red","rde"]', 'list[1]: unknown value of colour "rde"; did you mean "red"?'],
     ['"/a b/c"', '"/aaaaaaaaaaaaaaaaaaaa"', "path: 21 bytes, at most 20"],
     ['"/a b/c"', '"/a/../b"', 'path: "/a/../b" is not a path'],
@@ -136,7 +136,7 @@ test("open types keep what they do not know, in order", () => {
     '{"ids":[],"size.type":{},"b":1,"a":2,"__proto__":{"x":1}}',
   );
   refused(Late, '{"ids":[],"size.type":{},"a":1,"a":2}', 'duplicate key "a"');
-  refused(Late, '{"ids":[],"size.":{}}', 'size.: "size." is not a key of "size"');
+  refused(Late, '{"ids":[],"size.":{}}', '"size." is not a key of "size"');
   refused(TSize, '"No"', "unknown value of t_size");
   refused(TSize, `"${"a".repeat(65)}"`, "unknown value");
   assert.equal(TSize.toJson(TSize.fromJson('"huge"')), '"huge"');

@@ -363,13 +363,15 @@ export function list<T>(of: Codec<T>, min = 0, max = Infinity): Codec<T[]> {
       const out: T[] = [];
       reader.elements(() => {
         const element = of.read(reader);
-        if (out.length >= max) {
-          throw new DecodeError(`one more than the most, ${max}`);
+        if (out.length <= max) {
+          out.push(element);
         }
-        out.push(element);
       });
       if (out.length < min) {
         throw new DecodeError(`${out.length} elements, at least ${min}`);
+      }
+      if (out.length > max) {
+        throw new DecodeError(`more than ${max} elements`);
       }
       return out;
     },
@@ -472,9 +474,15 @@ export function union<T extends { kind: string }>(
   const codecs = new Map(Object.entries(arms));
   const keys = [...codecs.keys()].map((arm) => prefix + arm);
   const nothing = new Fields<{ extra?: Extra }>("{}", direction, []);
+  const takes = (key: string): boolean => {
+    if (key.startsWith(prefix) && !NAME.test(key.slice(prefix.length))) {
+      throw new DecodeError(`${shown(key)} is not a key of "${keyvar}"`);
+    }
+    return key.startsWith(prefix);
+  };
   return {
     keys,
-    ...(open && { takes: (key: string) => key.startsWith(prefix) }),
+    ...(open && { takes }),
     read(reader, key) {
       const arm = key.slice(prefix.length);
       const codec = codecs.get(arm);
@@ -483,10 +491,8 @@ export function union<T extends { kind: string }>(
         read = { kind: arm, value: codec.read(reader) };
       } else if (codecs.has(arm)) {
         read = { kind: arm, ...nothing.read(reader) };
-      } else if (NAME.test(arm)) {
-        read = { kind: "unknown", arm, value: new RawJson(reader.raw()) };
       } else {
-        throw new DecodeError(`${shown(key)} is not a key of "${keyvar}"`);
+        read = { kind: "unknown", arm, value: new RawJson(reader.raw()) };
       }
       return read as unknown as T;
     },
