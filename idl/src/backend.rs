@@ -3,6 +3,8 @@
 
 pub mod common;
 pub mod go;
+pub mod docs;
+pub mod jsonschema;
 pub mod ocaml;
 pub mod python;
 pub mod rust;
@@ -51,6 +53,9 @@ pub fn all() -> Vec<Box<dyn Backend>> {
         Box::new(typescript::TypeScript),
         Box::new(python::Python),
         Box::new(go::Go),
+        Box::new(jsonschema::JsonSchema),
+        Box::new(docs::Markdown),
+        Box::new(docs::Html),
     ]
 }
 
