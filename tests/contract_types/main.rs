@@ -2,6 +2,8 @@
 //! same bytes, the JSON Schema agrees with what the reader takes and refuses, sizes are what the compiler says.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
+mod schema;
+
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use std::path::Path;

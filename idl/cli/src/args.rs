@@ -86,8 +86,11 @@ pub(crate) struct Check {
 #[derive(ClapArgs)]
 pub(crate) struct Build {
     /// The language
-    #[arg(long)]
-    pub(crate) lang: String,
+    #[arg(long, required_unless_present = "template")]
+    pub(crate) lang: Option<String>,
+    /// Instead of a language: a template of minijinja, or a folder of them (idl/cli/templates/README.md says what they see)
+    #[arg(long, value_name = "DIR_OR_FILE", conflicts_with = "lang")]
+    pub(crate) template: Option<PathBuf>,
     /// The folder to write into
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,

@@ -34,6 +34,9 @@ pub(crate) enum Failure {
     /// A file cannot be written.
     #[error("xenidl: cannot write {}: {source}\n", path.display())]
     Write { path: PathBuf, source: std::io::Error },
+    /// A template has an error: where and which.
+    #[error("xenidl: template {0}\n")]
+    Template(String),
     /// Git cannot be started.
     #[error("xenidl: cannot start git, which `--against` a revision needs: {0}\n")]
     Git(std::io::Error),
@@ -43,7 +46,7 @@ impl Failure {
     /// The exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Failure::Found(_) => 1,
+            Failure::Found(_) | Failure::Template(_) => 1,
             Failure::Usage(_) => 2,
             Failure::Read { .. } | Failure::Write { .. } | Failure::Git(_) => 3,
         }

@@ -22,6 +22,7 @@ const PACKAGE: &str = include_str!("typescript/package.json");
 const CONFIG: &str = include_str!("typescript/tsconfig.json");
 const JSON: &str = include_str!("typescript/runtime/json.ts");
 const CONTRACT: &str = include_str!("typescript/runtime/contract.ts");
+const BUILTINS: &str = include_str!("typescript/runtime/builtins.ts");
 const LIBXL: &str = include_str!("typescript/runtime/libxl.ts");
 
 /// The TypeScript back end.
@@ -57,6 +58,7 @@ impl Backend for TypeScript {
             libxl::file(&mut cx, &libxls, !ours.is_empty());
             files.push("src/libxl.ts", cx.out);
             files.push("src/runtime/libxl.ts", LIBXL);
+            files.push("src/runtime/builtins.ts", BUILTINS);
             index.push_str("export * from \"./libxl.js\";\n");
             index.push_str(
                 "export type { CpuidLeaf, CpuidPolicyList, KeyValueList, Msr } from \"./runtime/libxl.js\";\n",

@@ -14,7 +14,7 @@ function answer(line) {
   const name = line.subarray(unitEnd + 1, typeEnd).toString();
   const type = units[unit]?.get(name);
   if (type === undefined) {
-    return `no type ${unit} ${name}`;
+    return "no unknown type";
   }
   try {
     const json = type.toJson(type.fromJson(line.subarray(typeEnd + 1)));

@@ -21,10 +21,12 @@ impl Cx<'_> {
 
     fn of(&self, ty: &Ty, limits: &Limits, place: Option<(&Decl, &Field)>) -> RustType {
         let w = self.wire;
+        // An element of a list too has the range of its type.
+        let whole = ty.int_range();
         let plain = |ty: String| RustType { codec: format!("{w}::Plain::<{ty}>::new()"), ty };
         let int = |ty: &str| RustType {
             ty: ty.into(),
-            codec: format!("{w}::Int::<{ty}>::{}", self.range(place, limits)),
+            codec: format!("{w}::Int::<{ty}>::{}", range(whole, limits)),
         };
         let text = |ty: String| {
             if *limits == Limits::default() {
@@ -44,7 +46,7 @@ impl Cx<'_> {
             Ty::Bytes => int("u64"),
             Ty::Duration => RustType {
                 ty: "::core::time::Duration".into(),
-                codec: format!("{w}::Nanos::{}", self.range(place, limits)),
+                codec: format!("{w}::Nanos::{}", range(whole, limits)),
             },
             Ty::Str => text("String".into()),
             Ty::Path => text(format!("{w}::AbsPath")),
@@ -74,13 +76,6 @@ impl Cx<'_> {
                 codec: String::new(),
             },
         }
-    }
-
-    /// `new(least, greatest)`
-    fn range(&self, place: Option<(&Decl, &Field)>, limits: &Limits) -> String {
-        let whole = place.and_then(|(_, f)| f.ty.int_range());
-        let (a, b) = limits.range.or(whole).unwrap_or((0, crate::model::INT_MAX));
-        format!("new({a}, {b})")
     }
 
     /// A pattern as a constant expression.
@@ -158,6 +153,12 @@ pub(super) fn lifecycle(since: Option<u32>, deprecated: Option<&str>) -> Vec<Str
     let since = since.map(|v| format!("Since contract {v}."));
     let deprecated = deprecated.map(|d| format!("Deprecated: {d}"));
     since.into_iter().chain(deprecated).collect()
+}
+
+/// `new(least, greatest)`
+fn range(whole: Option<(i64, i64)>, limits: &Limits) -> String {
+    let (a, b) = limits.range.or(whole).unwrap_or((0, crate::model::INT_MAX));
+    format!("new({a}, {b})")
 }
 
 fn bounds(limits: &Limits) -> (String, String) {
