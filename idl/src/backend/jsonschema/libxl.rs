@@ -200,7 +200,7 @@ fn of_builtin(b: &Builtin) -> Members {
             pattern("^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$")
         }
         Builtin::Mac => pattern("^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$"),
-        Builtin::Bitmap => array(integer(0, i128::from(i32::MAX) - 1), None, None),
+        Builtin::Bitmap => array(integer(0, i128::from(i32::MAX) - 8), None, None),
         Builtin::StringList => array(vec![text("type", "string")], None, None),
         Builtin::KeyValueList => {
             let value = Node::Map(vec![member("type", texts(["string", "null"]))]);

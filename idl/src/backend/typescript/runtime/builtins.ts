@@ -261,8 +261,8 @@ export function writeArray<T>(value: readonly T[], indent: string, element: (val
   return container("[", "]", members, indent);
 }
 
-/** libxl counts bits in an `int`. */
-const BIT_MAX = 0x7ffffffe;
+/** libxl counts bits in an `int`, and rounds that up to whole bytes. */
+const BIT_MAX = 0x7ffffff7;
 
 /** A set of small numbers, ascending. */
 export const bitmap: Codec<number[]> = {
