@@ -2,8 +2,8 @@
 //! each matches [`Ty`](crate::model::Ty) and [`DeclKind`](crate::model::DeclKind) exhaustively.
 
 pub mod common;
-pub mod go;
 pub mod docs;
+pub mod go;
 pub mod jsonschema;
 pub mod ocaml;
 pub mod python;
