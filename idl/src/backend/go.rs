@@ -17,7 +17,10 @@ use crate::model::{Decl, Model};
 
 const JSON: &str = include_str!("go/package/json.go");
 const CONTRACT: &str = include_str!("go/package/contract.go");
+const PARSE: &str = include_str!("go/package/parse.go");
+const OBJECT: &str = include_str!("go/package/object.go");
 const LIBXL: &str = include_str!("go/package/libxl.go");
+const BUILTIN: &str = include_str!("go/package/builtin.go");
 const XENSTORE: &str = include_str!("go/package/xenstore.go");
 const CLIENT: &str = include_str!("go/package/client.go");
 
@@ -41,10 +44,13 @@ impl Backend for Go {
             files.push(name, text.replacen("package PACKAGE", &format!("package {package}"), 1));
         };
         fixed("json.go", JSON);
+        fixed("parse.go", PARSE);
         // Both need each other's simple codecs.
         fixed("contract.go", CONTRACT);
+        fixed("object.go", OBJECT);
         if !libxls.is_empty() {
             fixed("libxl.go", LIBXL);
+            fixed("builtin.go", BUILTIN);
         }
         if common::is_contract(model) {
             fixed("xenstore.go", XENSTORE);

@@ -19,6 +19,7 @@ use crate::pattern::Pattern;
 const JSON: &str = include_str!("python/package/_json.py");
 const CONTRACT: &str = include_str!("python/package/_contract.py");
 const LIBXL: &str = include_str!("python/package/_libxl.py");
+const LIBXL_BUILTIN: &str = include_str!("python/package/_libxl_builtin.py");
 const XENSTORE: &str = include_str!("python/package/_xenstore.py");
 const CLIENT: &str = include_str!("python/package/client.py");
 
@@ -52,6 +53,7 @@ impl Backend for Python {
         }
         if dialects.libxl {
             push("_libxl.py", LIBXL.into());
+            push("_libxl_builtin.py", LIBXL_BUILTIN.into());
         }
         if client {
             push("_xenstore.py", XENSTORE.into());
