@@ -1,0 +1,3 @@
+module xensnap
+
+go 1.19
