@@ -1,6 +1,7 @@
 //! Back ends: a model in, files in memory out. A new kind of type breaks every back end at compile time, because
 //! each matches [`Ty`](crate::model::Ty) and [`DeclKind`](crate::model::DeclKind) exhaustively.
 
+pub mod c;
 pub mod common;
 pub mod docs;
 pub mod go;
@@ -56,6 +57,7 @@ pub fn all() -> Vec<Box<dyn Backend>> {
         Box::new(jsonschema::JsonSchema),
         Box::new(docs::Markdown),
         Box::new(docs::Html),
+        Box::new(c::C),
     ]
 }
 

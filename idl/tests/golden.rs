@@ -87,6 +87,14 @@ fn good_inputs_make_the_same_model_and_code() {
                 _ => {}
             }
         }
+        let files = backend::c::C.generate(&model).unwrap_or_else(|d| panic!("{}", d.render(sources)));
+        for (name, text) in files.iter().filter(|(name, _)| !name.starts_with("xenidl")) {
+            match name.rsplit_once("_types.") {
+                Some((_, "h")) => golden(&path, "h.result", text, &mut wrong),
+                Some((_, "c")) => golden(&path, "c.result", text, &mut wrong),
+                _ => {}
+            }
+        }
     }
     finish(&wrong);
 }
