@@ -39,7 +39,7 @@ acknowledged 1 yes
 ";
 
 /// Languages whose package has a client.
-const LANGS: &[&str] = &["python", "go"];
+const LANGS: &[&str] = &["python", "go", "ocaml"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -37,7 +37,7 @@ macro_rules! support {
 const BASE: &[Support] = &[support!("json"), support!("codec")];
 const CONTRACT: &[Support] = &[support!("contract")];
 const LOSSLESS: &[Support] = &[support!("lossless")];
-const CLIENT: &[Support] = &[support!("xenstore"), support!("client")];
+const CLIENT: &[Support] = &[support!("sha256_digest"), support!("xenstore"), support!("client")];
 
 impl Backend for Ocaml {
     fn lang(&self) -> &'static str {

@@ -75,7 +75,7 @@ const TAKEN: &[&str] = &[
     "Lossless",
     "Option",
     "Path",
-    "Printf",
+    "Printf", "Sha256_digest",
     "Result",
     "Stdlib",
     "String",

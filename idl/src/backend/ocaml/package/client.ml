@@ -8,6 +8,8 @@ type error =
   | Stale_agent of { seconds : float }
   | No_operation of Operation_id.t
   | Timeout of { id : Operation_id.t; last : Operation.t option }
+  | Not_ended of Operation_id.t
+  | Result of { path : string; problem : string }
   | Ended of Operation.t
 
 exception Failed of error
@@ -35,6 +37,8 @@ let error_to_string = function
   | Timeout { id; _ } ->
       Printf.sprintf "the operation %s has not ended in time; it goes on: follow it, or cancel it"
         (Operation_id.to_string id)
+  | Not_ended id -> Printf.sprintf "the operation %s has not ended; cancel it, or wait" (Operation_id.to_string id)
+  | Result { path; problem } -> Printf.sprintf "the result %s: %s; results are readable by root in dom0 only" path problem
   | Ended operation -> ended_to_string operation
 
 let contract = 1
@@ -103,21 +107,24 @@ let is_end (operation : Operation.t) =
   | Done | Failed | Cancelled | Refused -> true
   | Queued | Running | Undoing | Unknown _ -> false
 
-(* What is known of an operation that is being followed. *)
-type following = {
+type follow = {
+  client : t;
   id : Operation_id.t;
   sent : string option;  (* The request, if it was sent here. *)
+  mutable watched : bool;
+  mutable connected : bool;
   mutable lost : bool;  (* xenstored died: the request may have died with it. *)
   mutable seen : (string * Operation.t) option;
-  mutable alive : float;
+  mutable alive : float;  (* When the agent was last known to live. *)
 }
 
+let id f = f.id
 let token = "xensnap"
 
 (* Reads the operation; it, if it is another than last time. *)
-let look t f =
-  let path = operation_path f.id in
-  match Xenstore.read t.xs path with
+let look f =
+  let xs = f.client.xs and path = operation_path f.id in
+  match Xenstore.read xs path with
   | Some text ->
       f.alive <- Unix.gettimeofday ();
       f.lost <- false;
@@ -129,68 +136,80 @@ let look t f =
   | None ->
       if f.seen <> None && not f.lost then fail (No_operation f.id);
       (* The same bytes under the same id are the same operation. *)
-      let resend text = if Xenstore.read t.xs (request_path f.id) = None then put t f.id text in
+      let resend text = if Xenstore.read xs (request_path f.id) = None then put f.client f.id text in
       if f.lost then Option.iter resend f.sent;
       None
 
-let check_agent t f =
-  match live_agent t with
+let check_agent f =
+  match live_agent f.client with
   | _ -> f.alive <- Unix.gettimeofday ()
   (* It may be restarting. *)
   | exception Failed (No_agent | Stale_agent _) when Unix.gettimeofday () -. f.alive < heartbeat_max -> ()
 
-let rec follow_to_end t f ~progress ~until =
-  match step t f ~progress ~until with
-  | Some operation -> operation
-  | None -> follow_to_end t f ~progress ~until
-  | exception Xenstore.Error (Closed _) ->
-      Xenstore.reconnect t.xs ~within:heartbeat_max;
-      f.lost <- true;
-      Xenstore.watch t.xs (operation_path f.id) ~token;
-      follow_to_end t f ~progress ~until
+let stop f =
+  if f.watched && f.connected then (
+    f.watched <- false;
+    try Xenstore.unwatch f.client.xs (operation_path f.id) ~token with Xenstore.Error _ -> ())
 
-and step t f ~progress ~until =
-  match look t f with
+(* One look, and a wait for the next occasion. *)
+let step f ~progress ~until =
+  let xs = f.client.xs in
+  let left () = until -. Unix.gettimeofday () in
+  if not f.connected then (
+    Xenstore.reconnect xs ~within:(max 0.1 (min (left ()) heartbeat_max));
+    f.connected <- true;
+    f.watched <- false);
+  if not f.watched then Xenstore.watch xs (operation_path f.id) ~token;
+  f.watched <- true;
+  match look f with
   | Some operation ->
       progress operation;
       if is_end operation then Some operation else None
   | None ->
-      let left = until -. Unix.gettimeofday () in
-      if left <= 0.0 then fail (Timeout { id = f.id; last = Option.map snd f.seen });
-      if Xenstore.wait t.xs ~seconds:(min left (heartbeat_max /. 3.0)) = None then check_agent t f;
+      if left () <= 0.0 then fail (Timeout { id = f.id; last = Option.map snd f.seen });
+      if Xenstore.wait xs ~seconds:(max 0.0 (min (left ()) (heartbeat_max /. 3.0))) = None then check_agent f;
       None
 
-let outcome (operation : Operation.t) =
-  match operation.state with Done -> operation | _ -> fail (Ended operation)
+let rec to_end f ~progress ~until =
+  match f.seen with
+  | Some (_, operation) when is_end operation -> operation
+  | _ -> (
+      match step f ~progress ~until with
+      | Some operation -> stop f; operation
+      | None -> to_end f ~progress ~until
+      | exception Xenstore.Error (Closed _) ->
+          f.connected <- false;
+          f.lost <- true;
+          to_end f ~progress ~until)
 
-let watched t id f =
-  let path = operation_path id in
-  Xenstore.watch t.xs path ~token;
-  let stop () = try Xenstore.unwatch t.xs path ~token with Xenstore.Error _ -> () in
-  Fun.protect ~finally:stop f
-
-let following id sent = { id; sent; lost = false; seen = None; alive = Unix.gettimeofday () }
-let deadline = function Some seconds -> Unix.gettimeofday () +. seconds | None -> infinity
-
-let run t ?id ?(progress = ignore) ?timeout request =
+let result ?(progress = ignore) ?timeout f =
   catch (fun () ->
-      let until = deadline timeout in
+      let until = match timeout with Some seconds -> Unix.gettimeofday () +. seconds | None -> infinity in
+      let operation = to_end f ~progress ~until in
+      match operation.state with Done -> operation | _ -> fail (Ended operation))
+
+let following client id sent =
+  let alive = Unix.gettimeofday () in
+  { client; id; sent; watched = false; connected = true; lost = false; seen = None; alive }
+
+let start t ?id request =
+  catch (fun () ->
       let id = match id with Some id -> id | None -> fresh_id () in
       let text = encode request in
       ignore (live_agent t);
-      watched t id (fun () ->
-          put t id text;
-          outcome (follow_to_end t (following id (Some text)) ~progress ~until)))
+      put t id text;
+      following t id (Some text))
 
-let follow t ?(progress = ignore) ?timeout id =
+let resume t id =
   catch (fun () ->
-      let until = deadline timeout in
-      watched t id (fun () ->
-          let there path = Xenstore.read t.xs path <> None in
-          (* The agent removes the request after it wrote the operation, so one of the two is always there. *)
-          if not (there (operation_path id) || there (request_path id) || there (operation_path id)) then
-            fail (No_operation id);
-          outcome (follow_to_end t (following id None) ~progress ~until)))
+      let there path = Xenstore.read t.xs path <> None in
+      (* The agent removes the request after it wrote the operation, so one of the two is always there. *)
+      if not (there (operation_path id) || there (request_path id) || there (operation_path id)) then
+        fail (No_operation id);
+      following t id None)
+
+let run t ?id ?progress ?timeout request =
+  Stdlib.Result.bind (start t ?id request) (fun f -> result ?progress ?timeout f)
 
 let read_operation t id =
   let path = operation_path id in
@@ -208,5 +227,27 @@ let operations t =
 let acknowledge t id =
   catch (fun () ->
       match read_operation t id with
-      | Some operation when not (is_end operation) -> fail (Timeout { id; last = Some operation })
+      | Some operation when not (is_end operation) -> fail (Not_ended id)
       | Some _ | None -> ignore (Xenstore.rm t.xs (operation_path id)))
+
+let read_result (file : Result_file.t) =
+  let path = Contract.Path.to_string file.path in
+  let wrong problem = fail (Result { path; problem }) in
+  let read () =
+    (* Looked at before it is opened: opening a FIFO would wait for ever. *)
+    if (Unix.lstat path).st_kind <> Unix.S_REG then wrong "it is no regular file";
+    let channel = open_in_bin path in
+    Fun.protect ~finally:(fun () -> close_in channel) (fun () ->
+        if in_channel_length channel <> file.size then wrong "its size is another";
+        really_input_string channel file.size)
+  in
+  catch (fun () ->
+      if file.size > Contract.document_max then wrong "it is larger than any result";
+      let text =
+        try read () with
+        | Sys_error why -> wrong why
+        | Unix.Unix_error (why, _, _) -> wrong (Unix.error_message why)
+        | End_of_file -> wrong "its size is another"
+      in
+      if Sha256_digest.hex text <> Types.Sha256.to_string file.sha256 then wrong "its SHA-256 is another";
+      text)

@@ -17,6 +17,8 @@ type error =
   | Stale_agent of { seconds : float }  (** Since its last heartbeat. *)
   | No_operation of Operation_id.t  (** Never sent, acknowledged, or ended too long ago. *)
   | Timeout of { id : Operation_id.t; last : Operation.t option }  (** The operation goes on. *)
+  | Not_ended of Operation_id.t  (** It cannot be acknowledged yet. *)
+  | Result of { path : string; problem : string }  (** The file of a result cannot be read, or is another. *)
   | Ended of Operation.t  (** It failed, was cancelled or refused. *)
 
 (** In words, with what to do about it. *)
@@ -44,8 +46,26 @@ val fresh_id : unit -> Operation_id.t
 (** Writes a request, whether an agent lives or not. The same id and request again are no second operation. *)
 val send : t -> ?id:Operation_id.t -> Request.t -> (Operation_id.t, error) result
 
-(** Sends a request and follows it to its end, through restarts of xenstored and of the agent. [progress] is called with
-    each state that is seen; states may be skipped. Without [timeout] (seconds) it waits as long as the agent lives. *)
+(** {1 An operation to its end} *)
+
+(** An operation that is being followed, through restarts of xenstored and of the agent. *)
+type follow
+
+(** Sends a request, when an agent lives, and follows its operation. *)
+val start : t -> ?id:Operation_id.t -> Request.t -> (follow, error) result
+
+(** Follows an operation that was sent before, by this program or another. *)
+val resume : t -> Operation_id.t -> (follow, error) result
+
+(** The operation's id. *)
+val id : follow -> Operation_id.t
+
+(** The operation at its end, when it was done; else {!Ended}, or what keeps from knowing. [progress] is called with each
+    state that is seen; states may be skipped. Without [timeout] (seconds) it waits as long as the agent lives. After
+    {!Timeout} and {!Stale_agent} it can be called again. *)
+val result : ?progress:(Operation.t -> unit) -> ?timeout:float -> follow -> (Operation.t, error) result
+
+(** {!start} and {!result}. *)
 val run :
   t ->
   ?id:Operation_id.t ->
@@ -54,9 +74,7 @@ val run :
   Request.t ->
   (Operation.t, error) result
 
-(** Follows an operation that was sent before, by this program or another. *)
-val follow :
-  t -> ?progress:(Operation.t -> unit) -> ?timeout:float -> Operation_id.t -> (Operation.t, error) result
+(** {1 What xenstore shows} *)
 
 (** An operation as it stands now. *)
 val operation : t -> Operation_id.t -> (Operation.t option, error) result
@@ -66,3 +84,6 @@ val operations : t -> (Operation.t list, error) result
 
 (** Says that the end of an operation has been seen: xenstore shows it no longer. *)
 val acknowledge : t -> Operation_id.t -> (unit, error) result
+
+(** A result that is too large for xenstore (a plan, a long error): its size and SHA-256 are checked. *)
+val read_result : Result_file.t -> (string, error) result
