@@ -42,13 +42,10 @@ fn limits(c: &mut Out, name: &str, limits: &Limits) -> Option<String> {
         return None;
     }
     let pattern = limits.pattern.as_ref().map_or("NULL".into(), |p| pattern(c, name, p));
-    let (min, max) = limits.range.map_or_else(
-        || {
-            let bound = |b: Option<u64>| b.and_then(|b| i64::try_from(b).ok());
-            (bound(limits.min).unwrap_or(0), bound(limits.max).unwrap_or(i64::MAX))
-        },
-        |range| range,
-    );
+    let (min, max) = limits.range.unwrap_or_else(|| {
+        let bound = |b: Option<u64>| b.and_then(|b| i64::try_from(b).ok());
+        (bound(limits.min).unwrap_or(0), bound(limits.max).unwrap_or(i64::MAX))
+    });
     c.line(&format!(
         "static const xenidl_limits {name}_limits = {{ {}, {}, {pattern} }};",
         number(min),

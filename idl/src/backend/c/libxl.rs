@@ -133,9 +133,9 @@ pub(super) fn structure(model: &Model, h: &mut Out, c: &mut Out, decl: &Decl, s:
 
 fn declare(model: &Model, h: &mut Out, field: &Field) {
     let name = ident(&field.name);
-    let deprecated = field.deprecated.as_ref().map(|d| format!("use {d}"));
+    let deprecated = field.deprecated.as_ref();
     h.doc(&[&field.doc, &deprecated.as_ref().map(|d| format!("Deprecated: {d}.")).unwrap_or_default()]);
-    let old = deprecated.map(|d| format!(" XENIDL_DEPRECATED({})", quote(&d))).unwrap_or_default();
+    let old = deprecated.map(|d| format!(" XENIDL_DEPRECATED({})", quote(d))).unwrap_or_default();
     if let Ty::Union(u) = &field.ty {
         return union_member(model, h, &name, u);
     }

@@ -223,13 +223,8 @@ fn record(out: &mut Out, fields: &[(&Field, Typed)], docs: bool) {
     }
     out.line("type t = {");
     for (field, typed) in fields {
-        let deprecated = field.deprecated.as_ref().map(|d| format!("use {d}")).filter(|_| docs);
-        out.line(&format!(
-            "  {} : {};{}",
-            ident(&field.name),
-            typed.ty,
-            attribute("@", deprecated.as_deref())
-        ));
+        let deprecated = field.deprecated.as_deref().filter(|_| docs);
+        out.line(&format!("  {} : {};{}", ident(&field.name), typed.ty, attribute("@", deprecated)));
         if docs {
             let begins = match (&field.ty, &field.presence) {
                 (Ty::Number(_), Presence::Initial(i)) if *i != 0 => format!("Begins as {i}."),
