@@ -27,6 +27,16 @@ fn typescript_compiles_under_strict_flags_and_does_what_it_says() {
     check("ts", &[]);
 }
 
+#[test]
+fn ocaml_compiles_with_every_warning_an_error_and_does_what_it_says() {
+    check("ocaml", &[]);
+}
+
+#[test]
+fn c_compiles_with_every_warning_an_error_and_does_what_it_says_under_sanitizers() {
+    check("c", &[]);
+}
+
 /// Xen's own types too, where the shared models of them are.
 #[test]
 fn json_schemas_take_what_the_decoders_take() {
