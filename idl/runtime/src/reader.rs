@@ -101,7 +101,8 @@ impl<'a> Reader<'a> {
         // libxl is given a string of C.
         let end = if dialect.ends_at_nul() { plain_bytes(text, 0, 0, false) } else { text.len() };
         let text = text.get(..end).unwrap_or(text);
-        let scan = Scan { text, at: 0, dialect, overflowed: false, errno_left: false };
+        let utf8 = core::str::from_utf8(text).ok();
+        let scan = Scan { text, utf8, at: 0, dialect, overflowed: false, errno_left: false };
         let budget = BUDGET.saturating_add(text.len().saturating_mul(BUDGET_PER_BYTE));
         Self { scan, depth: 0, token: None, errno_known: false, budget }
     }
@@ -320,6 +321,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Goes to the next member of a container; false at its end, which is taken.
+    #[inline]
     pub(crate) fn next_member(&mut self, first: bool, close: u8) -> Result<bool> {
         self.scan.space()?;
         if !first && self.scan.peek() == Some(b',') {
@@ -341,6 +343,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A key and its colon, when it is plain text; `None` for any other, which is not taken.
+    #[inline]
     pub(crate) fn plain_key(&mut self) -> Result<Option<&'a [u8]>> {
         let Some((b'"', rest)) = self.scan.rest().split_first() else { return Ok(None) };
         let len = plain_bytes(rest, b'"', b'\\', true);

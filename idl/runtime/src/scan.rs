@@ -26,6 +26,7 @@ impl Token {
 
 /// How many bytes at the start of a text are none of these two, and no control character either where that counts:
 /// eight at a time.
+#[inline]
 pub(crate) fn plain_bytes(text: &[u8], a: u8, b: u8, control: bool) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -52,6 +53,8 @@ pub(crate) fn plain_bytes(text: &[u8], a: u8, b: u8, control: bool) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scan<'a> {
     pub(crate) text: &'a [u8],
+    /// The text, when all of it is UTF-8: then no string has to be looked at for that.
+    pub(crate) utf8: Option<&'a str>,
     pub(crate) at: usize,
     pub(crate) dialect: Dialect,
     /// An earlier number was too large. libxl never clears errno, so from there on it also takes the largest and the
@@ -86,18 +89,28 @@ impl<'a> Scan<'a> {
             match self.peek() {
                 Some(b' ' | b'\n' | b'\t' | b'\r') => {
                     self.at += 1;
-                    // Indentation.
-                    while self.rest().starts_with(b"        ") {
-                        self.at += 8;
-                    }
-                    if self.rest().starts_with(b"    ") {
-                        self.at += 4;
+                    self.indentation();
+                    if self.peek().is_some_and(|b| b > b' ' && b != b'/') {
+                        return Ok(());
                     }
                 }
                 Some(0x0b | 0x0c) if self.dialect == Dialect::LibxlYajl => self.at += 1,
                 Some(b'/') if self.dialect.is_loose() => self.comment()?,
                 _ => return Ok(()),
             }
+        }
+    }
+
+    /// Spaces, eight at a time.
+    #[inline]
+    fn indentation(&mut self) {
+        while let Some(word) = self.rest().first_chunk::<8>() {
+            let others = u64::from_le_bytes(*word) ^ 0x2020_2020_2020_2020;
+            if others != 0 {
+                self.at += (others.trailing_zeros() / 8) as usize;
+                return;
+            }
+            self.at += 8;
         }
     }
 
@@ -128,6 +141,12 @@ impl<'a> Scan<'a> {
     /// The scalar at the place, which begins with this byte.
     pub(crate) fn scalar(&mut self, first: u8) -> Result<Token> {
         let loose = self.dialect.is_loose();
+        if first.is_ascii_digit()
+            && !loose
+            && let Some(token) = self.short_integer(first)
+        {
+            return Ok(token);
+        }
         let token = match first {
             b'-' | b'0'..=b'9' if loose => self.loose_number(),
             b'-' | b'0'..=b'9' => self.number(),
@@ -144,6 +163,26 @@ impl<'a> Scan<'a> {
             return Ok(self.as_errno_has_it(token));
         }
         Ok(token)
+    }
+
+    /// An integer of few digits, as most are; `None` for any other, which is looked at in full.
+    #[inline]
+    fn short_integer(&self, first: u8) -> Option<Token> {
+        let text = self.rest();
+        let (mut value, mut len) = (0i64, 0);
+        for b in text.iter().take(18).take_while(|b| b.is_ascii_digit()) {
+            value = value * 10 + i64::from(b - b'0');
+            len += 1;
+        }
+        let ends = !matches!(text.get(len), Some(b'0'..=b'9' | b'.' | b'e' | b'E'));
+        let end = self.at + len;
+        (ends && (first != b'0' || len == 1)).then(|| Token {
+            start: self.at,
+            end,
+            kind: Kind::Integer,
+            integer: i128::from(value),
+            truth: false,
+        })
     }
 
     fn as_errno_has_it(&mut self, token: Token) -> Token {

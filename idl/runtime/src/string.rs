@@ -18,7 +18,10 @@ impl<'a> Scan<'a> {
         self.at += len;
         let whole = self.text.get(start..self.at).unwrap_or(&[]);
         if self.peek() == Some(quote) {
-            let text = utf8(whole, start)?;
+            let text = match self.utf8.and_then(|t| t.get(start..self.at)) {
+                Some(text) => text,
+                None => utf8(whole, start)?,
+            };
             self.at += 1;
             return Ok(Cow::Borrowed(text));
         }
