@@ -176,7 +176,9 @@ mod tests {
         let mut sampler = Sampler::new(&model, Mode::Random, 1);
         for text in ["", "\u{e9}\u{1f4be}\"", "{\"a\":{\"b\":[1,2,\"\u{20ac}\"]}}", "\"\\"] {
             let changed = (0..1000).filter(|_| sampler.mutate(text) != text).count();
-            assert!(changed > 300, "{text}: {changed}");
+            // Nothing can be taken out of nothing: most changes find no place there.
+            let least = if text.is_empty() { 100 } else { 300 };
+            assert!(changed > least, "{text}: {changed}");
         }
     }
 }
