@@ -188,8 +188,9 @@ impl Diagnostics {
         let mut keep = Vec::new();
         for d in self.list.iter().filter(|d| d.code < Code::UnknownName) {
             let first = !malformed.contains(&line(d));
-            // An open bracket is told of where it stands, whatever else is on that line; so is each bad escape.
-            keep.push(first || matches!(d.code, Code::Unclosed | Code::Escape));
+            // An open bracket is told of where it stands, whatever else is on that line; so are each bad escape and the
+            // string that swallowed what would have closed it.
+            keep.push(first || matches!(d.code, Code::Unclosed | Code::Escape | Code::UnterminatedString));
             malformed.push(line(d));
         }
         let mut keep = keep.into_iter();
@@ -247,29 +248,33 @@ impl Diagnostic {
 
     fn render(&self, sources: &[Source], out: &mut String) {
         let _ = writeln!(out, "error[{}]: {}", self.code.as_str(), self.message);
-        if let Some(source) = sources.get(self.span.file) {
-            let (line, col) = source.line_col(self.span.start);
-            let (end_line, end_col) = source.line_col(self.span.end);
-            let text = source.line(line);
-            let width = if end_line == line {
-                end_col.saturating_sub(col).max(1)
-            } else {
-                (text.chars().count() + 1).saturating_sub(col).max(1)
-            };
-            let margin = " ".repeat(line.to_string().len());
-            let pad: String =
-                text.chars().take(col - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            let _ = writeln!(out, "{margin}--> {}:{line}:{col}", source.name);
-            let _ = writeln!(out, "{margin} |");
-            let _ = writeln!(out, "{line} | {text}");
-            let _ = writeln!(out, "{margin} | {pad}{}", "^".repeat(width));
-        }
+        excerpt(self.span, sources, out);
         for note in &self.notes {
             let _ = writeln!(out, "  = {note}");
         }
         if let Some(help) = &self.help {
             let _ = writeln!(out, "  = help: {help}");
         }
+    }
+}
+
+/// A place with its line and a caret below.
+pub(crate) fn excerpt(span: Span, sources: &[Source], out: &mut String) {
+    if let Some(source) = sources.get(span.file) {
+        let (line, col) = source.line_col(span.start);
+        let (end_line, end_col) = source.line_col(span.end);
+        let text = source.line(line);
+        let width = if end_line == line {
+            end_col.saturating_sub(col).max(1)
+        } else {
+            (text.chars().count() + 1).saturating_sub(col).max(1)
+        };
+        let margin = " ".repeat(line.to_string().len());
+        let pad: String = text.chars().take(col - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let _ = writeln!(out, "{margin}--> {}:{line}:{col}", source.name);
+        let _ = writeln!(out, "{margin} |");
+        let _ = writeln!(out, "{line} | {text}");
+        let _ = writeln!(out, "{margin} | {pad}{}", "^".repeat(width));
     }
 }
 

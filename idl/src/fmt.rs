@@ -16,7 +16,6 @@
 mod print;
 mod tree;
 
-use crate::ast::ExprKind;
 use crate::diag::{Diagnostics, Source};
 use crate::lex::lex;
 use crate::parse::parse;
@@ -32,13 +31,7 @@ pub fn format(source: &Source) -> Result<String, Diagnostics> {
     let mut diags = Diagnostics::default();
     let file = parse(0, source, &mut diags);
     diags.finish()?;
-    let contract = file.stmts.iter().any(|s| match &s.value.kind {
-        ExprKind::Call(call) => {
-            call.func.name == "profile"
-                && matches!(call.args.first().map(|a| &a.kind), Some(ExprKind::Str(p)) if p == "contract")
-        }
-        _ => false,
-    });
+    let contract = crate::is_contract(&file);
     // Its form is right, so that lexing it again has nothing to say.
     let (tokens, _) = lex(0, source, &mut Diagnostics::default());
     Ok(print::print(&tree::Tree::new(&source.text, &tokens), contract))

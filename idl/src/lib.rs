@@ -16,8 +16,10 @@ pub mod diag;
 mod directions;
 pub mod dump;
 pub mod evolve;
+pub mod explain;
 pub mod fmt;
 pub mod lex;
+pub mod lint;
 pub mod lock;
 pub mod model;
 mod options;
@@ -26,6 +28,8 @@ pub mod pattern;
 mod resolve;
 pub mod sample;
 pub mod size;
+pub mod symbols;
+pub mod words;
 
 pub use backend::{Backend, Files};
 pub use diag::{Code, Diagnostic, Diagnostics, Source};
@@ -58,4 +62,20 @@ fn resolved(sources: &[Source]) -> (Model, Diagnostics) {
     let model = resolve::resolve(sources, &files, &mut diags);
     diags.settle(sources);
     (model, diags)
+}
+
+/// Whether a text says that it is of profile `contract`.
+#[must_use]
+pub fn says_contract(source: &Source) -> bool {
+    is_contract(&parse::parse(0, source, &mut Diagnostics::default()))
+}
+
+/// Whether a file says that it is of profile `contract`, which is all that its form tells.
+pub(crate) fn is_contract(file: &ast::File) -> bool {
+    file.stmts.iter().any(|s| match &s.value.kind {
+        ast::ExprKind::Call(call) if s.target.is_none() && call.func.name == "profile" => {
+            matches!(call.args.first().map(|a| &a.kind), Some(ast::ExprKind::Str(p)) if p == "contract")
+        }
+        _ => false,
+    })
 }

@@ -23,7 +23,7 @@ pub fn lock(sources: &[Source]) -> Result<String, Diagnostics> {
     crate::compile_undocumented(sources)?;
     let mut quiet = Diagnostics::default();
     let files: Vec<File> = sources.iter().enumerate().map(|(i, s)| parse(i, s, &mut quiet)).collect();
-    let (ours, libxls): (Vec<&File>, Vec<&File>) = files.iter().partition(|f| is_contract(f));
+    let (ours, libxls): (Vec<&File>, Vec<&File>) = files.iter().partition(|f| crate::is_contract(f));
     let mut out = HEAD.to_owned();
     if !ours.is_empty() {
         let mut settings: Vec<String> = ours.iter().flat_map(|f| &f.stmts).filter_map(setting).collect();
@@ -55,10 +55,6 @@ fn named_whole(stmt: &Stmt) -> Stmt {
         name.clone_from(&target.name);
     }
     stmt
-}
-
-fn is_contract(file: &File) -> bool {
-    file.stmts.iter().filter_map(setting).any(|s| s == "profile(\"contract\")\n")
 }
 
 fn setting(stmt: &Stmt) -> Option<String> {

@@ -167,10 +167,10 @@ fn libxls_history_is_told_as_it_was() {
         (change.what.clone(), change.breaks_any(&[Surface::JsonRead]), change.breaks_any(&[Surface::C]))
     };
     let report = compare(&old, &mid);
-    // xen.git 4.10: PVH became a type of domain.
+    // 4.10: PVH became a type of domain.
     assert_eq!(found(&report, "libxl_domain_create_info", "field `pvh`"), ("gone".into(), true, true));
     assert_eq!(found(&report, "libxl_domain_type", "value `pvh`"), ("new".into(), false, false));
-    // 4.6: a VGA adapter is unknown at first, and was cirrus.
+    // 4.7: a VGA adapter is unknown at first, and was cirrus.
     let kind = found(&report, "libxl_vga_interface_info", "field `kind`");
     assert!(kind.0.contains("`unknown`") && kind.0.contains("`cirrus`") && kind.1, "{kind:?}");
     let report = compare(&mid, &new);

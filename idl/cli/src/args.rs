@@ -41,13 +41,24 @@ pub(crate) enum Verb {
     Build(Build),
     /// Bring files into the one layout
     Fmt(Fmt),
+    /// Tell what compiles and could still be better
+    Lint(Lint),
     /// Write the interface as it is agreed upon now
     Lock(Lock),
+    /// Check again, or build again, whenever a file changes
+    Watch(Watch),
+    /// Tell what a code means, with an example that is wrong and one that is right
+    Explain {
+        /// The code, as `xenidl codes` lists it
+        code: String,
+    },
+    /// Serve an editor over stdin and stdout (Language Server Protocol)
+    Lsp,
     /// Show the model as JSON
     Dump(Files),
     /// Make random documents of the types
     Sample(Sample),
-    /// List the error codes
+    /// List the codes of errors and lints
     Codes,
     /// Show the constants that are built in for libxl's files
     Prelude,
@@ -145,6 +156,32 @@ pub(crate) struct Lock {
     pub(crate) check: bool,
     /// The lock; left out: schema.lock beside the first file
     #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) files: Files,
+}
+
+/// `lint`.
+#[derive(ClapArgs)]
+pub(crate) struct Lint {
+    /// Leave these out (`L007`)
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub(crate) allow: Vec<String>,
+    #[command(flatten)]
+    pub(crate) files: Files,
+}
+
+/// `watch`.
+#[derive(ClapArgs)]
+pub(crate) struct Watch {
+    /// Build for this language
+    #[arg(long, requires = "out")]
+    pub(crate) lang: Option<String>,
+    /// Build by this template, or folder of templates
+    #[arg(long, value_name = "DIR_OR_FILE", requires = "out", conflicts_with = "lang")]
+    pub(crate) template: Option<PathBuf>,
+    /// The folder to write into
+    #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) files: Files,

@@ -10,6 +10,7 @@ mod args;
 mod failure;
 mod found;
 mod git;
+mod lsp;
 mod template;
 mod unit;
 mod verb;

@@ -3,8 +3,11 @@
 mod build;
 mod check;
 mod fmt;
+mod lint;
 mod lock;
+mod lsp;
 mod sample;
+mod watch;
 
 use crate::args::{Args, Verb};
 use crate::failure::{Failure, Outcome};
@@ -18,6 +21,10 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
         Verb::Check(check) => check::run(&check, args.format),
         Verb::Build(build) => build::run(&build).map(Outcome::fine),
         Verb::Fmt(fmt) => fmt::run(&fmt),
+        Verb::Lint(lint) => lint::run(&lint, args.format),
+        Verb::Watch(watch) => watch::run(&watch),
+        Verb::Explain { code } => explain(&code).map(Outcome::fine),
+        Verb::Lsp => lsp::run(),
         Verb::Lock(lock) => lock::run(&lock),
         Verb::Dump(files) => Ok(Outcome::fine(dump::dump(&unit::model(&unit::read(&files)?)?))),
         Verb::Sample(sample) => sample::run(&sample).map(Outcome::fine),
@@ -27,8 +34,14 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
 }
 
 fn codes() -> String {
-    xenidl::Code::ALL.iter().fold(String::new(), |mut out, code| {
-        let _ = writeln!(out, "{}  {}", code.as_str(), code.rule());
+    xenidl::explain::codes().fold(String::new(), |mut out, (code, rule)| {
+        let _ = writeln!(out, "{code}  {rule}");
         out
     })
+}
+
+fn explain(code: &str) -> Result<String, Failure> {
+    let found = xenidl::explain::explain(code);
+    let unknown = || Failure::Usage(format!("no code is called `{code}`; `xenidl codes` lists them"));
+    found.map(|e| e.show()).ok_or_else(unknown)
 }

@@ -1,7 +1,7 @@
 //! The command: what it prints where, and its exit codes.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test of a command starts it")]
 
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -232,4 +232,59 @@ fn errors_for_machines_go_to_stdout() {
     let out = xenidl(&["check", "--format", "json", "ui/everything.idl"]);
     let json: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
     assert_eq!(json, serde_json::json!({ "types": 10, "diagnostics": [] }));
+}
+
+#[test]
+fn lint_is_exit_1_when_it_finds_anything() {
+    let golden = std::fs::read_to_string(compiler_tests().join("lint/libxl.result")).unwrap();
+    let out = xenidl(&["lint", "lint/libxl.idl"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert_eq!(text(&out.stdout), format!("{}4 warnings\n", golden.replace("--> ", "--> lint/")));
+    let out = xenidl(&["lint", "--allow", "L003,l004", "--allow", "L010", "lint/libxl.idl"]);
+    assert_eq!((out.status.code(), text(&out.stdout)), (Some(0), ""));
+    assert_eq!(xenidl(&["lint", "--allow", "L999", "lint/libxl.idl"]).status.code(), Some(2));
+    let out = xenidl(&["lint", "--format", "github", "lint/libxl.idl"]);
+    assert!(text(&out.stdout).starts_with("::warning file=lint/libxl.idl,line=5,"), "{}", text(&out.stdout));
+}
+
+#[test]
+fn codes_are_listed_and_explained() {
+    let out = xenidl(&["codes"]);
+    assert!(text(&out.stdout).contains("E012  ") && text(&out.stdout).contains("L003  "));
+    let out = xenidl(&["explain", "e012"]);
+    assert_eq!(out.status.code(), Some(0));
+    assert!(text(&out.stdout).starts_with("E012: A positional argument follows a keyword argument.\n\n"));
+    assert!(
+        text(&out.stdout).contains("\nWrong:\n\n    disk = ")
+            && text(&out.stdout).contains("\nRight:\n\n    disk = ")
+    );
+    assert_eq!(xenidl(&["explain", "E999"]).status.code(), Some(2));
+}
+
+#[test]
+fn watch_checks_again_when_a_file_changes() {
+    let folder = folder("watch");
+    let file = folder.join("a.idl");
+    write(file.clone(), "a = Struct(\"a\", [])\n");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_xenidl"))
+        .args(["watch", "a.idl"])
+        .current_dir(&folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    // All up to the line that ends a report.
+    let mut report = move || -> String {
+        let lines: Vec<String> = lines.by_ref().map(|l| l.unwrap()).take_while(|l| l != "---").collect();
+        lines.join("\n")
+    };
+    assert_eq!(report(), "1 types, no errors");
+    write(file.clone(), "a = Struct(\"a\", [],\n");
+    // The moment between emptying and writing can be seen as well.
+    let mut next = || (0..3).map(|_| report()).find(|r| !r.starts_with("0 types")).unwrap();
+    assert!(next().starts_with("error[E011]"));
+    write(file, "a = Struct(\"a\", [])\nb = Struct(\"b\", [])\n");
+    assert_eq!(next(), "2 types, no errors");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
