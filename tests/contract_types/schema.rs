@@ -16,7 +16,8 @@ fn plain(value: &Value, of_names: bool) -> Value {
                 let annotation = matches!(key.as_str(), "$schema" | "$defs" | "title" | "deprecated");
                 of_names || !(annotation || key.starts_with("x-"))
             });
-            kept.map(|(key, v)| (key.clone(), if of_names { plain(v, false) } else { plain_member(key, v) })).collect()
+            kept.map(|(key, v)| (key.clone(), if of_names { plain(v, false) } else { plain_member(key, v) }))
+                .collect()
         }
         other => other.clone(),
     }
@@ -39,7 +40,8 @@ fn the_back_end_and_schemars_say_the_same_of_every_type() {
     let all: Value = serde_json::from_str(all).unwrap();
     let mut compared = 0;
     for (decl, info) in types() {
-        let (ours, theirs) = (plain(&all["$defs"][&decl.name], false), plain(&info.schema().to_value(), false));
+        let (ours, theirs) =
+            (plain(&all["$defs"][&decl.name], false), plain(&info.schema().to_value(), false));
         assert_eq!(ours, theirs, "{}", decl.name);
         compared += 1;
     }
