@@ -403,7 +403,14 @@ impl<H: Host> Executor<H> {
         let kind = StepKind::DisksDelete;
         let cleaned = async {
             fault::step(&kind, "before").await?;
-            self.again(say, self.patience.tries, || self.host.disks_delete(domain, &tags.disks)).await?;
+            let delete = async || match self.host.disks_delete(domain, &tags.disks).await {
+                // The run that had the images is gone: they are another's now, or nobody's.
+                Err(e) if e.kind == ErrorKind::DomainGone => {
+                    Err(HostError { kind: ErrorKind::DomainState, ..e })
+                }
+                other => other,
+            };
+            self.again(say, self.patience.tries, delete).await?;
             fault::step(&kind, "after").await?;
             self.journal.cleaned(&entry.id).await
         };

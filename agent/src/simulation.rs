@@ -172,8 +172,14 @@ fn setup(dir: &tempfile::TempDir) -> Setup {
     }
 }
 
-const FAULTS: [Fault; 5] =
-    [Fault::ErrorBefore, Fault::ErrorAfter, Fault::DieBefore, Fault::DieAfter, Fault::GuestDies];
+const FAULTS: [Fault; 6] = [
+    Fault::ErrorBefore,
+    Fault::ErrorAfter,
+    Fault::DieBefore,
+    Fault::DieAfter,
+    Fault::GuestDies,
+    Fault::GuestGone,
+];
 
 /// A case: how the world is, what was done before, what is asked.
 struct Case {

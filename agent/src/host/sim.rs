@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     DieAfter,
     /// The domain's QEMU is killed before.
     GuestDies,
+    /// It dies just before, and that is what the verb says.
+    GuestGone,
 }
 
 /// An image: what the guest wrote last, and what each tag holds.
@@ -158,6 +160,10 @@ impl SimHost {
             Some(Fault::GuestDies) => {
                 w.run = None;
                 Some(effect(&mut w))
+            }
+            Some(Fault::GuestGone) => {
+                w.run = None;
+                Some(Err(HostError::new(ErrorKind::DomainGone, format!("simulated: gone before {name}"))))
             }
             Some(Fault::DieBefore) => {
                 w.dead = true;

@@ -116,7 +116,7 @@ fn what_an_outcome_made_obsolete_is_noted_until_it_is_gone() {
     let _ = store.finish(&done, Some(&outcome)).unwrap();
     drop(store);
     let mut store = place.open();
-    assert_eq!(store.uncleaned().unwrap(), [done.clone()]);
+    assert_eq!(store.uncleaned().unwrap(), std::slice::from_ref(&done));
     assert_eq!(findings(&place.at), []);
     assert_eq!(store.open_journal().unwrap(), [], "it has ended all the same");
     store.expire(time(1_000_000)).unwrap();
@@ -130,7 +130,7 @@ fn what_an_outcome_made_obsolete_is_noted_until_it_is_gone() {
     let report = xensnap_store::rebuild(&place.at, &Default::default()).unwrap();
     assert_eq!(report.lost, Vec::<String>::new());
     let mut store = place.open();
-    assert_eq!(store.uncleaned().unwrap(), [done.clone()], "a rebuild keeps the note");
+    assert_eq!(store.uncleaned().unwrap(), std::slice::from_ref(&done), "a rebuild keeps the note");
     store.cleaned(&done.id).unwrap();
     store.cleaned(&done.id).unwrap();
     store.cleaned(&id("nobody")).unwrap();
