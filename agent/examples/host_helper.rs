@@ -13,7 +13,7 @@ use xensnap::contract::{Pause, PauseMethod};
 use xensnapd::host::nodes::Nodes;
 use xensnapd::host::real::RealHost;
 use xensnapd::host::settings::Settings;
-use xensnapd::host::xen::noted;
+use xensnapd::host::xen::{noted, ready};
 use xensnapd::host::{Host, Result, detached, guard};
 
 /// xenstore with one domain in it.
@@ -63,12 +63,12 @@ fn main() -> ExitCode {
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["guard", run_dir, socket] => guard::main(Path::new(run_dir), Path::new(socket)),
         ["detach", rest @ ..] => detached::main(&rest.iter().map(OsString::from).collect::<Vec<_>>()),
-        ["ready", socket] => detached::ready::main(Path::new(socket)),
+        ["ready", socket] => ready::main(Path::new(socket)),
         ["noted", answer, rest @ ..] => noted::main(&noted::Noted {
             answer: answer.into(),
             config: None,
             image: None,
-            command: rest.iter().skip_while(|a| **a == "--").map(OsString::from).collect(),
+            command: rest.iter().skip_while(|a| **a == "--").map(|a| (*a).to_owned()).collect(),
         }),
         ["hold", ..] => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -48,10 +48,10 @@ pub enum Command {
         #[arg(trailing_var_arg = true, required = true, allow_hyphen_values = true)]
         command: Vec<std::ffi::OsString>,
     },
-    /// Waits for a program to become. Started by the agent.
+    /// Waits for a program to run. Started by the agent.
     #[command(hide = true)]
     Ready {
-        /// The socket over which the program comes.
+        /// The socket over which it comes.
         socket: PathBuf,
     },
     /// Runs a program to its end and writes down how it ended. Started by the agent.

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     match args.command {
         Some(Command::Guard { run_dir, socket }) => host::guard::main(&run_dir, &socket),
         Some(Command::Detach { command }) => host::detached::main(&command),
-        Some(Command::Ready { socket }) => host::detached::ready::main(&socket),
+        Some(Command::Ready { socket }) => host::xen::ready::main(&socket),
         Some(Command::Noted(noted)) => host::xen::noted::main(&noted),
         Some(Command::ReleaseLeftovers) => host::guard::release_all(&config.run),
         None => match serve::serve(&config) {

@@ -2,7 +2,6 @@
 //!
 //! ```text
 //!   with systemd:  systemd-run --collect (a unit, and so a cgroup, of its own)  -> CMD
-//!   ready before:  a unit that waits for its CMD, where nobody should wait for systemd: see [`ready`]
 //!   without:       xensnapd detach LOG CMD: a session of its own; ends at once, and CMD belongs to init
 //! ```
 
@@ -19,8 +18,6 @@ use xensnap::contract::ErrorKind;
 
 use super::settings::Settings;
 use super::{HostError, Result, files};
-
-pub mod ready;
 
 /// Starts a command so that it outlives this process. What it says goes to the end of the log.
 ///
@@ -54,7 +51,10 @@ pub async fn start_server(
 }
 
 /// Connects to a server that was started just now.
-async fn connected(unit: &str, log: &Path, (socket, time): (&Path, Duration)) -> Result<UnixStream> {
+///
+/// # Errors
+/// When it does not listen within this time.
+pub async fn connected(unit: &str, log: &Path, (socket, time): (&Path, Duration)) -> Result<UnixStream> {
     let until = Instant::now() + time;
     loop {
         match UnixStream::connect(socket).await {

@@ -27,6 +27,15 @@ fn found(program: &str) -> PathBuf {
     places.into_iter().find(|p| p.exists()).unwrap_or_else(|| program.into())
 }
 
+/// xl of the Xen that runs. Debian's own is a script that finds it, a process more each time.
+fn xl() -> PathBuf {
+    let version = |part: &str| std::fs::read_to_string(format!("/sys/hypervisor/version/{part}")).ok();
+    let of_this = version("major").zip(version("minor"));
+    let of_this =
+        of_this.map(|(a, b)| PathBuf::from(format!("/usr/lib/xen-{}.{}/bin/xl", a.trim(), b.trim())));
+    of_this.filter(|path| path.exists()).unwrap_or_else(|| found("xl"))
+}
+
 /// Where pauses are kept while they last, below that folder of run-time files.
 pub fn pauses(run_dir: &Path) -> PathBuf {
     run_dir.join("pause")
@@ -45,7 +54,7 @@ impl Settings {
             state_dir: "/var/lib/xen/snapshots".into(),
             run_dir: "/run/xensnap".into(),
             libxl: places.into_iter().find(|p| p.exists()).unwrap_or_else(|| "xensnap-libxl".into()),
-            xl: found("xl"),
+            xl: xl(),
             exe,
             qemu_img: "qemu-img".into(),
             // sd_booted(3): this folder exists only when systemd is the init of this boot.

@@ -17,13 +17,14 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 use xensnap::contract::{ErrorKind, Start};
 
+use super::noted::{self, Noted};
 use super::tools::{ToolError, doing};
-use super::{XenDriver, config, noted, target};
+use super::{XenDriver, config, target};
 use crate::fault::point;
 use crate::host::nodes::Nodes;
 use crate::host::process::Process;
 use crate::host::started::Started;
-use crate::host::{HostError, Instance, Result, RunState, files, pause};
+use crate::host::{HostError, Instance, Result, RunState, detached, files, pause};
 use crate::libxl::protocol::{
     Answer, Created, FailureKind, Request, RunState as XenState, Target, from_line,
 };
@@ -51,8 +52,17 @@ struct Mark {
     what: (String, Option<String>, bool),
     /// The file that says how it ended.
     answer: PathBuf,
+    /// The process that will write it, where it was known at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    writer: Option<String>,
     /// The run, once it is done.
     run: Option<String>,
+}
+
+impl Mark {
+    fn writer(&self) -> Option<Process> {
+        self.writer.as_deref().and_then(Process::alive_of)
+    }
 }
 
 impl<N: Nodes> XenDriver<N> {
@@ -177,7 +187,7 @@ impl<N: Nodes> XenDriver<N> {
             (Some(mark), [one]) if mark.run.as_ref() == Some(&one.run) => {
                 return self.started(one, start).await;
             }
-            (Some(mark), _) if mark.run.is_none() && noted::goes_on(&mark.answer) => {
+            (Some(mark), _) if mark.run.is_none() && noted::goes_on(&mark.answer, mark.writer()) => {
                 return self.finish(domain, &name, start, mark.clone()).await;
             }
             (Some(mark), [_]) if mark.run.is_none() && well(&mark.answer) => {
@@ -189,9 +199,12 @@ impl<N: Nodes> XenDriver<N> {
             self.destroy(&left).await?; // of a try of ours that died
         }
         let answer = kept.file(&format!("{}.answer", pause::clock_ms()));
-        let mark = Mark { what, answer, run: None };
+        let mut mark = Mark { what, answer, writer: None, run: None };
         kept.mark(&mark)?;
-        self.begin(domain, start, &mark).await?;
+        if let Some(writer) = self.begin(domain, start, &mark).await? {
+            mark.writer = Some(writer.to_string());
+            kept.mark(&mark)?;
+        }
         point("start_domain.started").await?;
         let done = self.finish(domain, &name, start, mark).await;
         if done.is_err() {
@@ -202,41 +215,42 @@ impl<N: Nodes> XenDriver<N> {
         done
     }
 
-    /// Has a process of its own start it.
-    async fn begin(&self, domain: Uuid, start: &Start, mark: &Mark) -> Result<()> {
+    /// Has a process of its own start it, which is returned where it is known.
+    async fn begin(&self, domain: Uuid, start: &Start, mark: &Mark) -> Result<Option<Process>> {
         let text = |path: &Path| path.display().to_string();
         let kept = Started::of(&self.settings, domain);
         let copy = kept.config(start.config.as_str())?;
         let log = kept.log("log")?;
-        let mut command = Vec::new();
+        let unit = format!("xensnap-domain-{domain}-{}", pause::clock_ms());
         if let Some(path) = &start.memory {
             let file = files::open_memory(path.as_path())?;
             let head = savefile::read(&file)
                 .map_err(|e| HostError::new(ErrorKind::Changed, format!("the memory image {path}: {e}")))?;
-            command.extend([text(&self.settings.exe), "noted".into(), text(&mark.answer)]);
             let other = config::moved(&head.config, &start.config)?;
             if let Some(other) = &other {
                 kept.config(other.as_str())?;
-                command.extend(["--config".into(), text(&copy), "--image".into(), path.to_string()]);
             }
-            command.extend(["--".into(), text(&self.tools.xl), "restore".into()]);
+            let image = other.map(|_| path.as_path().to_owned());
+            let mut command = vec![text(&self.tools.xl), "restore".into()];
             command.extend(start.paused.then(|| "-p".into()));
-            command.push(other.map_or_else(|| path.to_string(), |_| "/dev/stdin".into()));
-        } else {
-            command.extend([text(&self.tools.libxl), "--run".into(), text(&self.settings.run_dir)]);
-            command.extend(["create".into(), text(&copy)]);
-            command.extend(["--answer".into(), text(&mark.answer)]);
-            command.extend(start.paused.then(|| "--paused".into()));
+            command.push(if image.is_some() { "/dev/stdin".into() } else { path.to_string() });
+            let config = image.is_some().then_some(copy);
+            return self
+                .ready
+                .run(&unit, &log, Noted { answer: mark.answer.clone(), config, image, command })
+                .await;
         }
-        let unit = format!("xensnap-domain-{domain}-{}", pause::clock_ms());
-        self.ready.start_parent(&unit, &log, &command).await
+        let mut command = vec![text(&self.tools.libxl), "--run".into(), text(&self.settings.run_dir)];
+        command.extend(["create".into(), text(&copy), "--answer".into(), text(&mark.answer)]);
+        command.extend(start.paused.then(|| "--paused".into()));
+        detached::start_parent(&self.settings, &unit, &log, &command).await.map(|()| None)
     }
 
     /// Waits for the end of a start; sees that the domain is there.
     async fn finish(&self, domain: Uuid, name: &str, start: &Start, mut mark: Mark) -> Result<Instance> {
         let size = start.memory.as_ref().and_then(|m| fs::metadata(m.as_path()).ok()).map_or(0, |m| m.len());
         let until = Instant::now() + START_MAX + Duration::from_secs(size / READ_RATE_MIN);
-        noted::answered(&mark.answer, until).await;
+        noted::answered(&mark.answer, mark.writer(), until).await;
         let kept = Started::of(&self.settings, domain);
         let log = kept.file("log");
         if !well(&mark.answer) {

@@ -14,8 +14,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use xensnap::contract::{ErrorKind, MemoryOut};
 
+use super::noted::{self, Noted};
 use super::tools::ToolError;
-use super::{Held, Work, XenDriver, image, noted, release, target};
+use super::{Held, Work, XenDriver, image, release, target};
 use crate::fault::point;
 use crate::host::nodes::Nodes;
 use crate::host::process::Process;
@@ -156,13 +157,14 @@ impl<N: Nodes> XenDriver<N> {
         let (answer, log) = (kept.file("save.answer"), kept.log("save.log")?);
         files::remove(&answer)?;
         let text = |path: &Path| path.display().to_string();
-        let mut command = vec![text(&self.settings.exe), "noted".into(), text(&answer), "--".into()];
-        command.extend([text(&self.tools.xl), "save".into(), "-p".into(), instance.domid.to_string()]);
+        let mut command = vec![text(&self.tools.xl), "save".into(), "-p".into(), instance.domid.to_string()];
         command.push(looker.out.path.to_string());
+        let command =
+            Noted { answer: answer.clone(), config: None, image: None, command }.command(&self.settings.exe);
         let unit = format!("xensnap-save-{}-{}", instance.domid, pause::clock_ms());
         detached::start(&self.settings, &unit, &log, &command).await?;
         let until = looker.until;
-        match self.looking(noted::answered(&answer, until), looker, instance, progress).await {
+        match self.looking(noted::answered(&answer, None, until), looker, instance, progress).await {
             Ok(_) => {
                 let status = self.tools.state(target(instance)).await.map_err(|e| e.about(&instance.name))?;
                 // Its exit code tells nothing of the pause: Xen does.

@@ -6,7 +6,8 @@
 //!   tools       the same and xl as one-shot programs             (without libxl; for the guard)
 //!   memory      suspend into a file                              image: what that file is
 //!   release     resume, unpause                                  (also the guard's)
-//!   lifecycle   ending and starting                              (xl destroy, xl restore, xensnap-libxl create)
+//!   lifecycle   ending and starting                              (libxl's destroy, xl restore, xensnap-libxl create)
+//!   ready       a unit for the next restore                      (noted: runs it, notes how it ended)
 //!   here        the verbs
 //! ```
 //!
@@ -27,7 +28,6 @@ use xensnap::contract::{
 };
 use xensnap::wire::RawJson;
 
-use super::detached::ready::Ready;
 use super::driver::{Config, Driver};
 use super::guard::Guard;
 use super::link::{Address, COMMAND_MAX, Link, Links, Paused, gone};
@@ -48,10 +48,12 @@ pub mod image;
 mod lifecycle;
 mod memory;
 pub mod noted;
+pub mod ready;
 pub mod release;
 pub mod tools;
 
 use hand::{Hand, Hands};
+use ready::Ready;
 use tools::{ToolError, Tools, doing};
 
 /// How long a connection to a QEMU may take: libxl or xenstat may hold the socket for a moment.

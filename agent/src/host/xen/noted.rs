@@ -1,13 +1,13 @@
 //! `xensnapd noted ANSWER [--config FILE --image FILE] PROGRAM ARGUMENT..`: runs a program to its end and writes down its exit code, for an agent that may have
 //! been restarted meanwhile; that looks for the answer with [`answered`]. With an image, the program reads that from its standard input, with another config in its head.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use crate::host::files;
@@ -15,7 +15,7 @@ use crate::host::process::{self, Process};
 use crate::libxl::savefile;
 
 /// What to run.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Args)]
 pub struct Noted {
     /// The file that takes the exit code.
     pub answer: PathBuf,
@@ -27,7 +27,21 @@ pub struct Noted {
     pub image: Option<PathBuf>,
     /// The program and its arguments.
     #[arg(trailing_var_arg = true, required = true, allow_hyphen_values = true)]
-    pub command: Vec<OsString>,
+    pub command: Vec<String>,
+}
+
+impl Noted {
+    /// The command line that does it.
+    pub fn command(&self, exe: &Path) -> Vec<String> {
+        let text = |path: &Path| path.display().to_string();
+        let mut line = vec![text(exe), "noted".into(), text(&self.answer)];
+        for (flag, path) in [("--config", &self.config), ("--image", &self.image)] {
+            line.extend(path.iter().flat_map(|path| [flag.into(), text(path)]));
+        }
+        line.push("--".into());
+        line.extend(self.command.iter().cloned());
+        line
+    }
 }
 
 /// How long no process of it may be seen before it counts as ended.
@@ -36,9 +50,9 @@ const ABSENT_MAX: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(32);
 const SEARCH: Duration = Duration::from_millis(500);
 
-/// Waits until whatever was told to write this answer has done so; false when it has ended without, or time is up.
-pub async fn answered(answer: &Path, until: Instant) -> bool {
-    let (mut writer, mut seen) = (writer(answer), Instant::now());
+/// Waits until whatever was told to write this answer (`known`, or who shows it among its arguments) has done so; false when it has ended without, or time is up.
+pub async fn answered(answer: &Path, known: Option<Process>, until: Instant) -> bool {
+    let (mut writer, mut seen) = (known.or_else(|| writer(answer)), Instant::now());
     while !answer.exists() {
         let now = Instant::now();
         match writer {
@@ -55,8 +69,8 @@ pub async fn answered(answer: &Path, until: Instant) -> bool {
 }
 
 /// Whether what is to write this answer is there, and has not done so.
-pub fn goes_on(answer: &Path) -> bool {
-    writer(answer).is_some() && !answer.exists()
+pub fn goes_on(answer: &Path, known: Option<Process>) -> bool {
+    known.filter(|p| p.alive()).or_else(|| writer(answer)).is_some() && !answer.exists()
 }
 
 fn writer(answer: &Path) -> Option<Process> {
@@ -127,7 +141,7 @@ mod tests {
             answer: path("answer"),
             config: Some(path("config")),
             image: Some(path("image")),
-            command: ["/bin/sh", "-c", &script].map(OsString::from).into(),
+            command: ["/bin/sh", "-c", &script].map(str::to_owned).into(),
         };
         assert_eq!(main(&noted), ExitCode::SUCCESS);
         assert_eq!(std::fs::read_to_string(path("answer")).unwrap(), "3\n");
