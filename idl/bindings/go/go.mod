@@ -1,3 +1,0 @@
-module xensnap
-
-go 1.19
